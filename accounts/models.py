@@ -1,0 +1,292 @@
+"""Users and what belongs to them across all apps. Writes go through `accounts.services` and its sister modules."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from common.models import TimestampedModel
+from common.text import email_key
+
+
+class UserManager(BaseUserManager["User"]):
+    """Looks users up by what they sign in with."""
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=email_key(username or ""))
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(email=email_key(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        fields = {"is_staff": True, "is_superuser": True, "email_verified_at": timezone.now()} | fields
+        return self.create_user(email, password, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
+    """A person. Everybody is a customer and buyer; Django groups add roles (see `accounts.roles`)."""
+
+    email = models.EmailField(max_length=254, unique=True, help_text="Stored NFKC and case folded; the sign-in name.")
+    username = models.CharField(max_length=64, null=True, blank=True)
+    username_key = models.CharField(max_length=128, null=True, blank=True, unique=True, editable=False)
+    first_name = models.CharField(max_length=150, blank=True)
+    last_name = models.CharField(max_length=150, blank=True)
+    phone = models.CharField(max_length=16, blank=True, help_text="E.164.")
+    address_line1 = models.CharField(max_length=200, blank=True)
+    address_line2 = models.CharField(max_length=200, blank=True)
+    address_city = models.CharField(max_length=100, blank=True)
+    address_state = models.CharField(max_length=100, blank=True)
+    address_zip = models.CharField(max_length=20, blank=True)
+    address_country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2.")
+    timezone = models.CharField(max_length=64, blank=True, help_text="IANA name; blank means the deployment's.")
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False, help_text="May enter the admin; follows staff group membership.")
+    email_verified_at = models.DateTimeField(null=True, blank=True)
+    identity_requested_at = models.DateTimeField(null=True, blank=True)
+    identity_verified_at = models.DateTimeField(null=True, blank=True)
+    payment_provider = models.CharField(max_length=32, blank=True)
+    payment_reference = models.CharField(max_length=128, blank=True)
+    payment_last4 = models.CharField(max_length=4, blank=True)
+    clerk_user_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    bid_limit = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    token_version = models.PositiveIntegerField(default=0, help_text="Raising it ends every session of the user.")
+    anonymised_at = models.DateTimeField(null=True, blank=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+    objects = UserManager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(bid_limit__isnull=True) | Q(bid_limit__gte=0), name="user_bid_limit_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.username or self.email
+
+    @property
+    def can_bid(self) -> bool:
+        """Active, e-mail and identity verified, and a payment profile on file."""
+        return bool(self.is_active and self.email_verified_at and self.identity_verified_at and self.payment_reference)
+
+
+class SellerProfile(TimestampedModel):
+    """A dealer's business; an approved one earns the dealer badge."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="seller_profile")
+    business_name = models.CharField(max_length=200)
+    dealer_license_number = models.CharField(max_length=64)
+    tax_id = models.CharField(max_length=64)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        permissions = [("approve_sellerprofile", "Can approve seller profiles")]
+
+    def __str__(self) -> str:
+        return self.business_name
+
+    @property
+    def status(self) -> str:
+        return "approved" if self.approved_at else "pending"
+
+
+class TokenFamily(models.Model):
+    """One sign-in: the chain of refresh tokens that descend from it. Only the newest token of the chain is good;
+    presenting an older one revokes the family, and with it every access token that carries its id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="token_families")
+    current_jti = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        verbose_name_plural = "token families"
+        indexes = [models.Index(fields=["expires_at"], name="token_family_expires")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class LoginCounter(models.Model):
+    """Failed sign-ins of one account or one address in the running window. In the database so that it holds with the
+    cache down; the key is a hash, so that the table names nobody."""
+
+    class Scope(models.TextChoices):
+        ACCOUNT = "account"
+        ADDRESS = "address"
+
+    scope = models.CharField(max_length=8, choices=Scope)
+    key = models.CharField(max_length=64)
+    window_started_at = models.DateTimeField()
+    failures = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "key"], name="login_counter_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.scope}: {self.failures}"
+
+
+class Notification(models.Model):
+    """The outbox: a row in the caller's transaction is read in the app and mailed by a task that claims it."""
+
+    class MailStatus(models.TextChoices):
+        PENDING = "pending"
+        SENDING = "sending"
+        SENT = "sent"
+        FAILED = "failed"
+        NONE = "none"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications")
+    kind = models.CharField(max_length=64)
+    title = models.CharField(max_length=200)
+    body = models.TextField(blank=True)
+    data = models.JSONField(default=dict, blank=True)
+    dedupe_key = models.CharField(max_length=128, null=True, blank=True)
+    in_app = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(null=True, blank=True)
+    mail_status = models.CharField(max_length=8, choices=MailStatus, default=MailStatus.PENDING)
+    mail_due_at = models.DateTimeField(default=timezone.now, help_text="Next attempt, or the end of the running claim.")
+    mail_attempts = models.PositiveSmallIntegerField(default=0)
+    mail_sent_at = models.DateTimeField(null=True, blank=True)
+    mail_error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind", "dedupe_key"], name="notification_once"),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-id"], condition=Q(in_app=True), name="notification_inbox"),
+            models.Index(fields=["user"], condition=Q(in_app=True, read_at__isnull=True), name="notification_unread"),
+            models.Index(
+                fields=["mail_due_at"], condition=Q(mail_status__in=["pending", "sending"]), name="notification_mail_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class NotificationPreference(models.Model):
+    """What a user wants of one kind; no row means the kind's defaults."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notification_preferences")
+    kind = models.CharField(max_length=64)
+    in_app = models.BooleanField(default=True)
+    email = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "kind"], name="notification_preference_unique")]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class IdempotencyRecord(models.Model):
+    """The stored answer of one keyed POST, written in the transaction of its effect."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=500)
+    key = models.CharField(max_length=255)
+    body_sha256 = models.CharField(max_length=64)
+    status_code = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "method", "path", "key"], name="idempotency_record_unique"),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Export(models.Model):
+    """A file that a worker writes for one owner. The row is the truth of the job, the broker only its doorbell."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        READY = "ready"
+        FAILED = "failed"
+        EXPIRED = "expired"
+
+    ACTIVE = (Status.QUEUED, Status.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="exports")
+    kind = models.CharField(max_length=64)
+    params = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
+    rows = models.PositiveBigIntegerField(default=0)
+    total_rows = models.PositiveBigIntegerField(null=True, blank=True)
+    bytes = models.PositiveBigIntegerField(default=0)
+    file_name = models.CharField(max_length=200, blank=True)
+    error = models.CharField(max_length=200, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "kind"], condition=Q(status__in=["queued", "running"]), name="export_one_active"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="export_owner"),
+            models.Index(
+                fields=["lease_until"], condition=Q(status__in=["queued", "running"]), name="export_active_lease"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @property
+    def percent(self) -> int:
+        """Whole percent written; 100 only when the file is there."""
+        if self.status == self.Status.READY:
+            return 100
+        return min(99, self.rows * 100 // self.total_rows) if self.total_rows else 0
+
+
+class Heartbeat(models.Model):
+    """The last time a named part of the machinery proved to be alive (`beat`: a task sent by beat ran in a worker)."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def age_seconds(self, *, now: datetime) -> float:
+        return (now - self.beat_at).total_seconds()

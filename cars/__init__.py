@@ -1,0 +1,1 @@
+"""The car registry, the sync engine that fills it, and the vehicles people own."""

@@ -1,0 +1,21 @@
+"""Normal forms of what people type: two spellings of the same thing get the same key."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+
+def natural_key(value: str) -> str:
+    """NFKC, trimmed, inner white space collapsed, case folded: `" Land  ROVER"` -> `"land rover"`."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", value)).strip().casefold()
+
+
+def email_key(value: str) -> str:
+    """The stored form of an e-mail address: NFKC, trimmed, case folded, so one person cannot hold two accounts."""
+    return unicodedata.normalize("NFKC", value).strip().casefold()
+
+
+def plate_key(value: str) -> str:
+    """The stored form of a number plate: upper case without spaces and dashes: `"ab-12 cd"` -> `"AB12CD"`."""
+    return re.sub(r"[\s\-‐-―]", "", unicodedata.normalize("NFKC", value)).upper()

@@ -1,0 +1,371 @@
+"""Settings common to every environment. What differs per deployment comes from the environment variables of
+`.env.example`; `production.py` refuses to start when one of them is unsafe."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+
+from config.settings.environment import BASE_DIR, DATA_DIR, env
+
+PROCESS_ROLE = env.str("PROCESS_ROLE", default="command")  # web | stream | worker | command; set by wsgi.py and co.
+DEBUG = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "csp",
+    "django_celery_beat",
+    "django_filters",
+    "django_prometheus",
+    "django_structlog",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "import_export",
+    "rest_framework",
+    "simple_history",
+    "common",
+    "accounts",
+    "cars",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+APPEND_SLASH = False  # A redirect would lose a POST's body; common.middleware strips the slash instead.
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Where this deployment is reached ------------------------------------------------------------------------------
+PORT = env.int("PORT", default=8000)
+BACKEND_URL = env.str("BACKEND_URL", default=f"http://localhost:{PORT}").rstrip("/")
+BACKEND_IS_HTTPS = urlsplit(BACKEND_URL).scheme == "https"
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CORS_ALLOWED_ORIGINS = env.list("BACKEND_CORS_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"]
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id",
+]  # fmt: skip
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BACKEND_URL])
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])  # Networks whose X-Forwarded-For and -Proto count.
+ADMIN_PATH = env.str("ADMIN_PATH", default="admin").strip("/")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# --- Database ------------------------------------------------------------------------------------------------------
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000;"
+    " PRAGMA temp_store=MEMORY;"
+)
+
+
+def database(url: str) -> dict[str, object]:
+    """Django's database settings for a URL, tuned by vendor and by what this process does (see docs/operations.md)."""
+    settings = env.db_url_config(url)
+    if settings["ENGINE"].endswith("sqlite3"):
+        settings["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": _SQLITE_PRAGMAS}
+        settings["CONN_MAX_AGE"] = None if PROCESS_ROLE == "web" else 0
+        return settings
+    web = PROCESS_ROLE in {"web", "stream"}
+    options = settings.setdefault("OPTIONS", {})
+    options["connect_timeout"] = 5
+    options["application_name"] = f"forecourt-{PROCESS_ROLE}"
+    options["options"] = (
+        f"-c statement_timeout={5000 if web else 0} -c lock_timeout={2000 if web else 0}"
+        f" -c idle_in_transaction_session_timeout={15000 if web else 0} -c timezone=UTC"
+    )
+    if PROCESS_ROLE == "stream":
+        options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
+    settings["CONN_MAX_AGE"] = None if PROCESS_ROLE == "web" else 0
+    settings["CONN_HEALTH_CHECKS"] = PROCESS_ROLE == "web"
+    return settings
+
+
+DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'forecourt.sqlite3'}")
+DATABASES = {"default": database(DATABASE_URL)}
+
+# --- Cache: Redis when there is one, else the database; local memory only counts throttles ------------------------
+REDIS_URL = env.str("REDIS_URL", default="")
+
+
+def _redis_database(url: str, number: int) -> str:
+    return urlsplit(url)._replace(path=f"/{number}").geturl()
+
+
+REDIS_CACHE_URL = env.str("REDIS_CACHE_URL", default=_redis_database(REDIS_URL, 1) if REDIS_URL else "")
+_SHARED_CACHE = (
+    {
+        "BACKEND": "common.cache.SoftRedisCache",
+        "LOCATION": REDIS_CACHE_URL,
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.5},
+        "KEY_PREFIX": "forecourt",
+    }
+    if REDIS_CACHE_URL
+    else {"BACKEND": "common.cache.SoftDatabaseCache", "LOCATION": "cache_entries", "KEY_PREFIX": "forecourt"}
+)
+CACHES = {"default": _SHARED_CACHE, "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHE_TTL_S = env.int("CACHE_TTL_S", default=60)  # Bounds what a lost invalidation can do; 0 turns the cache off.
+
+# --- Celery: the rows in the database are the jobs, the broker is their doorbell ---------------------------------
+QUEUE_DIR = DATA_DIR / "queue"
+BROKER_URL = env.str("CELERY_BROKER_URL", default="") or env.str("BROKER_URL", default="") or REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
+    {
+        "data_folder_in": str(QUEUE_DIR / "messages"),
+        "data_folder_out": str(QUEUE_DIR / "messages"),
+        "control_folder": str(QUEUE_DIR / "control"),
+        "store_processed": False,
+    }
+    if BROKER_URL.startswith("filesystem:")
+    else {"socket_connect_timeout": 2, "socket_timeout": 10, "visibility_timeout": 3600, "max_retries": 1}
+)
+CELERY_TASK_PUBLISH_RETRY = False  # Publishing must never hold a request: a sweep re-sends what got lost.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 15 * 60
+CELERY_TASK_SOFT_TIME_LIMIT = 14 * 60
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2  # Seconds until an edited schedule is seen.
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# --- People and tokens ---------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.EmailOrUsernameBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+     "OPTIONS": {"user_attributes": ["email", "username", "first_name", "last_name"]}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]  # fmt: skip
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "forecourt_session"
+CSRF_COOKIE_SAMESITE = "Lax"
+JWT_ALG = env.str("JWT_ALG", default="HS256")
+JWT_SECRET_KEY = env.str("JWT_SECRET_KEY", default="")
+JWT_PRIVATE_KEY = env.str("JWT_PRIVATE_KEY", default="", multiline=True)
+JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", default="", multiline=True)
+TOKEN_TTL_MIN = env.int("TOKEN_TTL_MIN", default=15)
+REFRESH_TTL_DAYS = env.int("REFRESH_TTL_DAYS", default=30)
+
+
+def simple_jwt(*, secret: str) -> dict[str, object]:
+    """simplejwt's settings; `secret` signs HS256, the PEM pair RS256."""
+    return {
+        "ALGORITHM": JWT_ALG,
+        "SIGNING_KEY": JWT_PRIVATE_KEY if JWT_ALG == "RS256" else secret,
+        "VERIFYING_KEY": JWT_PUBLIC_KEY if JWT_ALG == "RS256" else "",
+        "ACCESS_TOKEN_LIFETIME": timedelta(minutes=TOKEN_TTL_MIN),
+        "REFRESH_TOKEN_LIFETIME": timedelta(days=REFRESH_TTL_DAYS),
+        "USER_ID_CLAIM": "sub",
+        "ISSUER": "forecourt",
+        "LEEWAY": 5,
+        "UPDATE_LAST_LOGIN": False,
+    }
+
+
+LOGIN_FAILURES_PER_ACCOUNT = 5
+LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=20)
+LOGIN_WINDOW_S = 15 * 60
+CLERK_ISSUER = env.str("CLERK_ISSUER", default="")
+CLERK_JWKS_URL = env.str("CLERK_JWKS_URL", default="")
+CLERK_AUTHORIZED_PARTIES = env.list("CLERK_AUTHORIZED_PARTIES", default=[])
+
+# --- API -----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "accounts.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["common.permissions.SignedIn"],
+    "DEFAULT_PARSER_CLASSES": ["common.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["common.renderers.JSONRenderer", "common.renderers.BrowsableRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "common.renderers.ContentNegotiation",
+    "DEFAULT_FILTER_BACKENDS": ["common.filters.StrictFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "common.pagination.PagePagination",
+    "DEFAULT_THROTTLE_CLASSES": ["common.throttling.GeneralThrottle", "common.throttling.ScopedThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "common.schema.AutoSchema",
+    "DEFAULT_METADATA_CLASS": "common.metadata.SignedInMetadata",
+    "EXCEPTION_HANDLER": "common.errors.exception_handler",
+    "DEFAULT_VERSIONING_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+GLOBAL_RATE_LIMIT = env.str("GLOBAL_RATE_LIMIT", default="600/minute")
+RATE_LIMITS = {
+    "anonymous": env.str("RATE_LIMIT_ANONYMOUS", default="120/minute"),
+    "user": GLOBAL_RATE_LIMIT,
+    "login": env.str("RATE_LIMIT_LOGIN", default="30/minute"),
+    "register": env.str("RATE_LIMIT_REGISTER", default="5/hour"),
+    "password_reset": env.str("RATE_LIMIT_PASSWORD_RESET", default="10/hour"),
+    "sync": env.str("RATE_LIMIT_SYNC", default="10/minute"),
+    "exports": env.str("RATE_LIMIT_EXPORTS", default="20/hour"),
+    "bids": env.str("RATE_LIMIT_BIDS", default="10/second"),
+}
+DISABLE_THROTTLES = env.bool("DISABLE_THROTTLES", default=False)
+DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.errors.ErrorFormatter"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Forecourt",
+    "DESCRIPTION": "The backend a motor business runs on: cars, workshop, parking, auctions and the accounts they share.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVERS": [{"url": BACKEND_URL}],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["common.schema.postprocess"],
+    "ENUM_NAME_OVERRIDES": {},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # The admin's; API bodies are held to 1 MiB by the parser.
+API_BODY_LIMIT = 1024 * 1024
+
+# --- Content security ----------------------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+# --- Text, time, files ---------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+DEFAULT_USER_TIMEZONE = env.str("DEFAULT_USER_TIMEZONE", default="UTC")
+DEFAULT_CURRENCY = env.str("DEFAULT_CURRENCY", default="USD")
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+MEDIA_ROOT = DATA_DIR / "media"
+EXPORT_FOLDER = Path(env.str("EXPORT_FOLDER", default=str(DATA_DIR / "exports")))
+EXPORT_KEEP_DAYS = 7
+
+# --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR -----------------------------------------------
+if env.str("EMAIL_URL", default=""):
+    _mail = env.email("EMAIL_URL")
+elif env.str("MAIL_SERVER", default=""):
+    _mail = {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": env.str("MAIL_SERVER"),
+        "EMAIL_PORT": env.int("MAIL_PORT", default=587),
+        "EMAIL_HOST_USER": env.str("MAIL_USERNAME", default=""),
+        "EMAIL_HOST_PASSWORD": env.str("MAIL_PASSWORD", default=""),
+        "EMAIL_USE_TLS": True,
+    }
+else:
+    _mail = {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend"}
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = _mail.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+EMAIL_FILE_PATH = str(DATA_DIR / "mails")
+DEFAULT_FROM_EMAIL = env.str("MAIL_DEFAULT_SENDER", default="Forecourt <no-reply@localhost>")
+
+# --- Sync ----------------------------------------------------------------------------------------------------------
+CAR_PROVIDER = env.str("CAR_PROVIDER", default="file")
+CAR_API_URL = env.str("CAR_API_URL", default="")
+CAR_API_ID = env.str("CAR_API_ID", default="")
+CAR_API_KEY = env.str("CAR_API_KEY", default="")
+CAR_FILE = env.str("CAR_FILE", default="")  # Empty: the bundled rows.
+VPIC_MAKES = env.list("VPIC_MAKES", default=["Toyota", "Honda", "Ford", "Volkswagen", "BMW"])
+VPIC_YEARS = env.list("VPIC_YEARS", cast=int, default=[])  # Empty: this year and the two before.
+PROVIDER_ALLOW_PRIVATE = env.bool("PROVIDER_ALLOW_PRIVATE", default=False)
+CLEARVIN_API_KEY = env.str("CLEARVIN_API_KEY", default="")
+VIN_PROVIDER = env.str("VIN_PROVIDER", default="vininfo")
+
+# --- Logs ----------------------------------------------------------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FILES = env.bool("LOG_FILES", default=True)
+LOG_DIR = DATA_DIR / "logs"
+SQL_ECHO = env.bool("SQL_ECHO", default=False)
+
+ADMIN_EMAIL = env.str("ADMIN_EMAIL", default="")
+ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
+ADMIN_NAME = env.str("ADMIN_NAME", default="")
+
+for _folder in (DATA_DIR, MEDIA_ROOT, EXPORT_FOLDER, LOG_DIR, Path(EMAIL_FILE_PATH), QUEUE_DIR / "messages", QUEUE_DIR / "control"):
+    os.makedirs(_folder, exist_ok=True)

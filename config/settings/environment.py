@@ -1,0 +1,42 @@
+"""Reading the environment: `.env` beside manage.py first, the real environment wins."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+env = environ.Env()
+if os.environ.get("FORECOURT_IGNORE_DOTENV") != "1":
+    env.read_env(BASE_DIR / ".env")
+
+DATA_DIR = Path(env.str("DATA_DIR", default="var"))
+if not DATA_DIR.is_absolute():
+    DATA_DIR = BASE_DIR / DATA_DIR
+
+
+def development_secret(name: str) -> str:
+    """A random secret that survives restarts: kept in DATA_DIR/development-keys.json, readable by its owner only.
+
+    Only local and test settings call this; production has no default and refuses to start.
+    """
+    path = DATA_DIR / "development-keys.json"
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    keys = json.loads(path.read_text()) if path.exists() else {}
+    if name not in keys:
+        keys[name] = secrets.token_urlsafe(64)
+        _replace_private(path, json.dumps(keys))
+    return keys[name]
+
+
+def _replace_private(path: Path, text: str) -> None:
+    """Write through a private temporary file: two processes that start together never read half a file."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)
