@@ -1,5 +1,6 @@
-"""What the apps above tell accounts about themselves. Each fills these registries in its `AppConfig.ready()`, so that
-accounts can mail, export, erase and sign for all of them without importing one."""
+"""What the apps above tell accounts about themselves. Each fills these registries in its
+`AppConfig.ready()`, so that accounts can mail, export, erase and sign for all of them without importing
+one."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ Entry = TypeVar("Entry")
 
 
 class Registry(Generic[Entry]):
-    """Entries by name, in the order of registration. A name is taken once; the same entry again changes nothing."""
+    """Entries by name, in the order of registration. A name is taken once; the same entry again changes
+    nothing."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -46,8 +48,8 @@ class Registry(Generic[Entry]):
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
-    """What a mail says. `body` is plain text, paragraphs parted by blank lines; `link` is shown as a button and as
-    text."""
+    """What a mail says. `body` is plain text, paragraphs parted by blank lines; `link` is shown as a button
+    and as text."""
 
     subject: str
     body: str
@@ -57,10 +59,11 @@ class MailContent:
 
 @dataclass(frozen=True, slots=True)
 class NotificationKind:
-    """One kind of message. `in_app` and `email` are the defaults of a user who has set no preference. A mandatory kind
-    (verification, reset, security) is always mailed and carries no unsubscribe link. `build_mail` makes the mail when
-    it is sent, from a row that holds no secret; None as its answer means that there is nothing left to say (the
-    token was used, the address changed) and no mail goes out. Without it the row's title and body are the mail."""
+    """One kind of message. `in_app` and `email` are the defaults of a user who has set no preference. A
+    mandatory kind (verification, reset, security) is always mailed and carries no unsubscribe link.
+    `build_mail` makes the mail when it is sent, from a row that holds no secret; None as its answer means
+    that there is nothing left to say (the token was used, the address changed) and no mail goes out.
+    Without it the row's title and body are the mail."""
 
     label: str
     in_app: bool = True
@@ -71,10 +74,10 @@ class NotificationKind:
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """One app's share in a user's data. `export(user)` answers JSON-able data. `erase(user, now=...)` runs in the
-    transaction of the deletion, under the lock of the user's row: it deletes what it may and strips the person from
-    what must stay, and answers True when rows that must stay still refer to the user. It refuses by raising a
-    `DomainError` (an unpaid order, a car that is parked)."""
+    """One app's share in a user's data. `export(user)` answers JSON-able data. `erase(user, now=...)` runs
+    in the transaction of the deletion, under the lock of the user's row: it deletes what it may and strips
+    the person from what must stay, and answers True when rows that must stay still refer to the user. It
+    refuses by raising a `DomainError` (an unpaid order, a car that is parked)."""
 
     export: Callable[[User], Any]
     erase: Callable[..., bool]
@@ -99,7 +102,8 @@ personal_data: Registry[PersonalData] = Registry("personal data")
 exports: Registry[Exporter] = Registry("export")
 # Each answers claims for clients' display, such as {"customer_id": 7}; the server never decides by them.
 token_claims: Hooks[Callable[[User], Mapping[str, Any]]] = Hooks()
-# Each is called as hook(user=..., now=...) in the transaction that verifies the user's e-mail for the first time.
+# Each is called as hook(user=..., now=...) in the transaction that verifies the user's e-mail for the first
+# time.
 on_verified: Hooks[Callable[..., None]] = Hooks()
 
 
