@@ -1,7 +1,8 @@
 """Vehicle identification numbers: check digit, model year and origin, from the number alone.
 
-Sources: 49 CFR 565.15 (United States) for transliteration, weights and year codes; ISO 3779 for the structure; ISO 3780
-for the first two characters. A number says how it was built, not that the vehicle exists: nothing here is verified.
+Sources: 49 CFR 565.15 (United States) for transliteration, weights and year codes; ISO 3779 for the
+structure; ISO 3780 for the first two characters. A number says how it was built, not that the vehicle exists:
+nothing here is verified.
 """
 
 from __future__ import annotations
@@ -152,15 +153,15 @@ class VinReport:
 
 
 def normalise(vin: str) -> str:
-    """Upper-case ASCII letters and drop white space, hyphens and dashes; anything else stays to be reported."""
+    """Upper-case ASCII letters, drop white space, hyphens and dashes; the rest stays to be reported."""
     return vin.translate(_CLEANING)
 
 
 def check_digit(vin: str) -> str:
     """Compute the digit that belongs in position 9 of a normalised VIN: 0-9, or X for ten (49 CFR 565.15(c)).
 
-    The character now standing there has weight 0 and does not matter. Raises ValueError when the VIN has not 17
-    characters or one of them is I, O, Q or no letter or digit.
+    The character now standing there has weight 0 and does not matter. Raises ValueError when the VIN has not
+    17 characters or one of them is I, O, Q or no letter or digit.
     """
     if len(vin) != VIN_LENGTH or not TRANSLITERATION.keys() >= set(vin):
         raise ValueError(f"not 17 characters of A-Z without I, O, Q and 0-9: {vin!r}")
@@ -176,11 +177,11 @@ def is_north_american(vin: str) -> bool:
 def model_year(vin: str, *, today: date) -> int | None:
     """Read the model year from position 10 of a normalised 17-character VIN; None for a code that is no year.
 
-    A code returns every 30 years. On North American passenger cars, multipurpose vehicles and light trucks (GVWR up to
-    10,000 lb) position 7 tells the cycle: a digit means 1980-2009, a letter 2010-2039 (49 CFR 565.15(d), note to table
-    VII). The VIN does not say which heavy vehicles and trailers are exempt from that rule, so a heavy North American
-    trailer of 2015 with a digit there reads as 1985. Elsewhere, or when the letter points beyond next year, the latest
-    year not after ``today.year + 1`` is taken.
+    A code returns every 30 years. On North American passenger cars, multipurpose vehicles and light trucks
+    (GVWR up to 10,000 lb) position 7 tells the cycle: a digit means 1980-2009, a letter 2010-2039 (49 CFR
+    565.15(d), note to table VII). The VIN does not say which heavy vehicles and trailers are exempt from that
+    rule, so a heavy North American trailer of 2015 with a digit there reads as 1985. Elsewhere, or when the
+    letter points beyond next year, the latest year not after ``today.year + 1`` is taken.
     """
     code = YEAR_CODES.find(vin[9])
     if code < 0:
@@ -194,16 +195,17 @@ def model_year(vin: str, *, today: date) -> int | None:
 def validate(vin: str, *, today: date, exempt_reason: str | None = None) -> VinReport:
     """Check a VIN and read what it says; never raises for any text.
 
-    ``exempt_reason`` (non-blank) admits chassis numbers from before 1981 and other short ones: 4 to 17 letters and
-    digits, where a wrong length, I, O, Q and a wrong check digit are warnings. A wrong check digit is an error for North
-    American numbers and a warning elsewhere. An implausible number is refused in every case.
+    ``exempt_reason`` (non-blank) admits chassis numbers from before 1981 and other short ones: 4 to 17
+    letters and digits, where a wrong length, I, O, Q and a wrong check digit are warnings. A wrong check
+    digit is an error for North American numbers and a warning elsewhere. An implausible number is refused in
+    every case.
     """
     vin = normalise(vin)
     exempt = bool(exempt_reason and exempt_reason.strip())
     errors: list[Finding] = []
     warnings: list[Finding] = []
     _judge_length(vin, warnings if exempt and len(vin) in EXEMPT_LENGTHS else errors)
-    _judge_characters(vin, warnings if exempt and _ASCII_LETTERS_DIGITS >= set(vin) else errors)
+    _judge_characters(vin, warnings if exempt and set(vin) <= _ASCII_LETTERS_DIGITS else errors)
     well_formed = not errors and not warnings
     _judge_plausibility(vin, errors)
     if well_formed and not errors:
@@ -221,7 +223,7 @@ def _judge_characters(vin: str, findings: list[Finding]) -> None:
     strange = sorted(set(vin) - TRANSLITERATION.keys())
     if not strange:
         return
-    listed = ", ".join(char if char in _ASCII_LETTERS_DIGITS else repr(char) for char in strange[:_MOST_LISTED])
+    listed = ", ".join(char if char in _LOOKALIKES else repr(char) for char in strange[:_MOST_LISTED])
     hint = " (perhaps 1 or 0 was meant)" if _LOOKALIKES & set(strange) else ""
     findings.append(Finding("character", f"Not allowed in a VIN: {listed}{hint}."))
 
@@ -229,8 +231,9 @@ def _judge_characters(vin: str, findings: list[Finding]) -> None:
 def _judge_plausibility(vin: str, errors: list[Finding]) -> None:
     """Catch placeholders, many of which pass the check digit: seventeen ones do.
 
-    No real 17-character number has fewer than four different characters, and ISO 3779 ends every one with digits. The
-    short numbers of old cars (``0001``) are only asked for two different characters and one digit.
+    No real 17-character number has fewer than four different characters, and ISO 3779 ends every one with
+    digits. The short numbers of old cars (``0001``) are only asked for two different characters and one
+    digit.
     """
     if not vin:
         return
@@ -242,9 +245,8 @@ def _judge_plausibility(vin: str, errors: list[Finding]) -> None:
 def _judge_check_digit(vin: str, findings: list[Finding]) -> None:
     expected = check_digit(vin)
     if vin[8] != expected:
-        message = f"Position 9 is {vin[8]} but should be {expected}: a character was mistyped."
-        if not is_north_american(vin):
-            message = f"Position 9 is {vin[8]}, the check digit would be {expected}: compare with the vehicle."
+        hint = "a character was mistyped" if is_north_american(vin) else "compare with the vehicle"
+        message = f"Position 9 is {vin[8]}, the check digit would be {expected}: {hint}."
         findings.append(Finding("check_digit_mismatch", message))
 
 
