@@ -1,1 +1,1 @@
-"""Stand-ins for the outside services the project talks to: real HTTP on loopback, with switches for faults."""
+"""Stand-ins for the services the project talks to: real HTTP on loopback, with switches for faults."""

@@ -1,7 +1,7 @@
-"""The common half of every stand-in: a threaded HTTP server, its request log, its rows and its fault switches.
+"""The common half of every stand-in: a threaded HTTP server, its log, its rows and its fault switches.
 
-A stand-in is a context manager. It listens on 127.0.0.1, by default on a free port, and closing it never waits for a
-handler, not even for one that hangs:
+A stand-in is a context manager. It listens on 127.0.0.1, by default on a free port, and closing it never
+waits for a handler, not even for one that hangs:
 
     with ParseServer(rows) as server:
         server.faults.add(Fault.STATUS, code=429, retry_after=2, times=1)
@@ -65,7 +65,9 @@ class Fault(StrEnum):
     BAD_ROWS = "bad_rows"  # the page begins with `rows`, by default one of each kind of bad row
 
 
-_ROW_FAULTS = frozenset({Fault.NO_ROWS, Fault.DUPLICATE_IN_PAGE, Fault.DUPLICATE_ACROSS_PAGES, Fault.BAD_ROWS})
+_ROW_FAULTS = frozenset(
+    {Fault.NO_ROWS, Fault.DUPLICATE_IN_PAGE, Fault.DUPLICATE_ACROSS_PAGES, Fault.BAD_ROWS}
+)
 
 
 @dataclass(slots=True)
@@ -105,9 +107,9 @@ class Faults:
     ) -> None:
         """Switch a fault on for `times` requests, or for all, beginning with the `from_request`-th from now.
 
-        Several faults may be on at once: the slow ones and those on rows add up, of those that replace the answer only
-        the oldest is used, so that they queue up behind one another. `retry_after` is in seconds, or an aware UTC
-        datetime for the date form of the header. Raises TypeError for an unknown option.
+        Several faults may be on at once: the slow ones and those on rows add up, of those that replace the
+        answer only the oldest is used, so that they queue up behind one another. `retry_after` is in seconds,
+        or an aware UTC datetime for the date form of the header. Raises TypeError for an unknown option.
         """
         header = format_datetime(retry_after, usegmt=True) if isinstance(retry_after, datetime) else None
         if header is None and retry_after is not None:
@@ -138,7 +140,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as the stand-in saw it; header names in lower case, the values of secret ones blotted out."""
+    """One request as the stand-in saw it; header names in lower case, secret values blotted out."""
 
     number: int
     method: str
@@ -165,8 +167,8 @@ class Answer:
 
 def html_page(status: int, title: str) -> Answer:
     """Answer with the bare page that Express sends."""
-    head = '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Error</title>\n</head>\n'
-    text = f"{head}<body>\n<pre>{html.escape(title)}</pre>\n</body>\n</html>\n"
+    head = '<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Error</title>\n</head>\n'
+    text = f"<!DOCTYPE html>\n{head}<body>\n<pre>{html.escape(title)}</pre>\n</body>\n</html>\n"
     return Answer(status, text=text, content_type=HTML_TYPE)
 
 
@@ -343,7 +345,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         standin = self.server.standin
         faults = standin.faults.take()
-        answer = standin.handle("GET", self.path, {name.lower(): value for name, value in self.headers.items()})
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        answer = standin.handle("GET", self.path, headers)
         answer = standin.spoil_rows(answer, faults)
         for fault in faults:
             if fault.kind is Fault.SLOW:
@@ -361,7 +364,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_bytes(answer.status, answer.body(), answer.content_type, answer.headers)
 
     def _send_bytes(
-        self, status: int, body: bytes, content_type: str | None, headers: Mapping[str, str], promised: int | None = None
+        self,
+        status: int,
+        body: bytes,
+        content_type: str | None,
+        headers: Mapping[str, str],
+        promised: int | None = None,
     ) -> None:
         self.send_response(status)
         if content_type is not None:
@@ -379,18 +387,22 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Retry-After"] = fault.retry_after
         self._send_bytes(error.status, error.body(), error.content_type, headers)
 
-    def _truncated(self, _fault: ActiveFault, answer: Answer) -> None:
+    def _send_half(self, answer: Answer, *, promise_all: bool) -> None:
         body = answer.body()
-        self._send_bytes(answer.status, body[: len(body) // 2], answer.content_type, answer.headers, promised=len(body))
+        half, promised = body[: len(body) // 2], len(body) if promise_all else None
+        self._send_bytes(answer.status, half, answer.content_type, answer.headers, promised)
+
+    def _truncated(self, _fault: ActiveFault, answer: Answer) -> None:
+        self._send_half(answer, promise_all=True)
         self.close_connection = True
 
     def _unparsable(self, _fault: ActiveFault, answer: Answer) -> None:
-        body = answer.body()
-        self._send_bytes(answer.status, body[: len(body) // 2], answer.content_type, answer.headers)
+        self._send_half(answer, promise_all=False)
 
     def _truncated_gzip(self, _fault: ActiveFault, answer: Answer) -> None:
         body = gzip.compress(answer.body())
-        self._send_bytes(answer.status, body[: len(body) // 2], answer.content_type, {"Content-Encoding": "gzip"})
+        headers = {"Content-Encoding": "gzip"}
+        self._send_bytes(answer.status, body[: len(body) // 2], answer.content_type, headers)
 
     def _html_200(self, _fault: ActiveFault, _answer: Answer) -> None:
         self._send(html_page(200, "Down for maintenance"))
@@ -417,12 +429,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_bytes(200, gzip_bomb(256), JSON_TYPE, {"Content-Encoding": "gzip"})
 
     def _wrong_charset(self, _fault: ActiveFault, answer: Answer) -> None:
-        head, _, tail = answer.body().rpartition(b'"')
-        self._send_bytes(answer.status, head + 'ë"'.encode("latin-1") + tail, answer.content_type, answer.headers)
+        head, quote, tail = answer.body().rpartition(b'"')
+        body = head + "ë".encode("latin-1") + quote + tail
+        self._send_bytes(answer.status, body, answer.content_type, answer.headers)
 
     def _reset(self, _fault: ActiveFault, answer: Answer) -> None:
-        body = answer.body()
-        self._send_bytes(answer.status, body[: len(body) // 2], answer.content_type, answer.headers, promised=len(body))
+        self._send_half(answer, promise_all=True)
         # Closing with a linger time of zero sends RST; the socket closes only when its reader is closed too.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()
@@ -472,7 +484,9 @@ def gzip_bomb(megabytes: int) -> bytes:
 
 def command_line(description: str | None) -> argparse.ArgumentParser:
     """Begin the command line of a stand-in that is run by hand."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     return parser
 

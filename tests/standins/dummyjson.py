@@ -29,7 +29,17 @@ RATE_WINDOW_SECONDS = 10.0
 
 _SEED = 565
 _STAMP = "2025-04-30T09:41:02.053Z"
-_ADJECTIVES = ("Compact", "Heavy-Duty", "Classic", "Everyday", "Premium", "Folding", "Quiet", "Bright", "Sturdy", "Light")
+_ADJECTIVES = (
+    "Compact",
+    "Heavy-Duty",
+    "Classic",
+    "Everyday",
+    "Premium",
+    "Folding",
+    "Quiet",
+    "Bright",
+    "Sturdy",
+)
 # Category: its brands, none for goods without one, and its nouns.
 _CATEGORIES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "car-care": (("Glanzwerk", "Rinse & Co"), ("Wax", "Shampoo", "Wheel Cleaner", "Polish")),
@@ -90,11 +100,11 @@ class DummyJSONServer(StandIn):
         return html_page(404, f"Cannot GET {request.path}")
 
     def error(self, status: int) -> Answer:
-        messages = {401: "Access Token is required", 403: "Forbidden", 429: "Too many requests, please try again later."}
+        messages = {401: "Access Token is required", 403: "Forbidden", 429: "Too many requests"}
         return Answer(status, {"message": messages.get(status, "Internal server error")})
 
     def bad_rows(self) -> list[Row]:
-        good = {"title": "Bad product", "description": "", "category": "garage-tools", "price": 9.99, "stock": 1}
+        good = {"title": "Bad product", "category": "garage-tools", "price": 9.99, "stock": 1}
         return [
             {"id": 9001, "price": 9.99},
             good | {"id": 9002, "title": None},
@@ -135,8 +145,8 @@ class DummyJSONServer(StandIn):
         return Answer(404, {"message": f"Product with id '{product_id}' not found"})
 
     def _search(self, text: str) -> list[Row]:
-        wanted = text.casefold()
-        return [row for row in self._rows if wanted in f"{row.get('title')}\n{row.get('description')}".casefold()]
+        wanted, fields = text.casefold(), ("title", "description")
+        return [row for row in self._rows if any(wanted in str(row.get(f)).casefold() for f in fields)]
 
     def _categories(self) -> list[dict[str, str]]:
         slugs = dict.fromkeys(str(row["category"]) for row in self._rows if "category" in row)
@@ -209,7 +219,7 @@ def _logistics(number: int, stock: int, chance: random.Random) -> Row:
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--rate-limited", action="store_true", help="answer 429 after 100 requests in 10 seconds")
+    parser.add_argument("--rate-limited", action="store_true", help="429 after 100 requests in 10 seconds")
     options = parser.parse_args()
     serve_until_stopped(DummyJSONServer(rate_limited=options.rate_limited, port=options.port))
 

@@ -1,4 +1,4 @@
-"""A stand-in for Parse Server, as Back4App runs it: `GET <base>/classes/<Class>` with its paging and its `where`.
+"""A stand-in for Parse Server, as Back4App runs it: `GET <base>/classes/<Class>`, paging and `where`.
 
 By hand: `python -m tests.standins.parse --port 1337 --rows cars/data/cars.csv.gz`.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import json
 import operator
 import string
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, TextIO, cast
+from typing import Any, ClassVar
 
 from tests.standins.base import (
     Answer,
@@ -49,7 +50,7 @@ class QueryError(Exception):
 
 
 def object_id(number: int) -> str:
-    """Derive the id of row `number`: ten letters and digits whose order has nothing to do with the number's."""
+    """Derive the id of row `number`: ten letters and digits whose order does not follow the number's."""
     value = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:8])
     digits = []
     for _ in range(10):
@@ -66,8 +67,8 @@ def iso(moment: datetime) -> str:
 class ParseServer(StandIn):
     """One Parse application with one class of cars.
 
-    Rows are mappings with Year, Make, Model and Category, or with the same names in lower case as in a CSV file. Pass
-    `rest_api_key` to let that header in beside the master key.
+    Rows are mappings with Year, Make, Model and Category, or with the same names in lower case as in a CSV
+    file. Pass `rest_api_key` to let that header in beside the master key.
     """
 
     rows_field: ClassVar[str] = "results"
@@ -230,7 +231,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def _comparable(name: str, value: Any) -> tuple[int, Any]:
-    """Pair a value with the rank of its type, so that any two can be compared; dates may come in either notation."""
+    """Pair a value with the rank of its type, so that any two compare; dates come in either notation."""
     if isinstance(value, dict) and value.get("__type") == "Date":
         value = value.get("iso")
     if name in _DATE_KEYS and isinstance(value, str):
@@ -276,9 +277,9 @@ def sample_rows(count: int) -> list[Row]:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read a CSV file with a header line, gzipped when its name ends in .gz."""
-    opened = gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open(newline="")
-    with cast(TextIO, opened) as file:
-        return list(csv.DictReader(file))
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def main() -> None:
