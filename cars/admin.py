@@ -1,0 +1,273 @@
+"""Staff pages of the registry, the sync and the vehicles. Writes go through the services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, Q
+from django.db.models.functions import TruncDate
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from import_export.admin import ExportMixin, ImportMixin
+from import_export.formats.base_formats import CSV
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+from unfold.decorators import action, display
+
+from cars import services
+from cars.models import (
+    Car,
+    OdometerReading,
+    SyncIssue,
+    SyncRun,
+    SyncSource,
+    SyncSuppression,
+    Vehicle,
+    VehicleEvent,
+)
+from cars.resources import CarResource
+from cars.sync import breaker, runs
+from common import clock
+from common.admin import ReadOnlyAdmin, StaffAdmin
+from common.dashboard import Chart, Figure, panel
+
+STATUS_COLORS = {
+    SyncRun.Status.SUCCEEDED: "success",
+    SyncRun.Status.PARTIAL: "warning",
+    SyncRun.Status.FAILED: "danger",
+    SyncRun.Status.ABANDONED: "danger",
+    SyncRun.Status.RUNNING: "info",
+}
+
+
+@admin.register(Car)
+class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
+    """The registry, with CSV import and export. Synced rows that people edit keep their edits."""
+
+    resource_classes = [CarResource]
+    import_form_class = ImportForm
+    export_form_class = ExportForm
+    formats = [CSV]
+    list_display = ("make", "model", "year", "category", "source", "withdrawn_at", "updated_at")
+    list_display_links = ("make", "model")
+    list_filter = ("source", "category", "year")
+    search_fields = ("make", "model")
+    fields = ("make", "model", "year", "category", "source", "external_id", "locked_fields", "withdrawn_at", "created_by")
+    readonly_fields = ("source", "external_id", "locked_fields", "withdrawn_at", "created_by")
+    actions = ["unlock"]
+
+    def save_model(self, request: HttpRequest, obj: Car, form: ModelForm, change: bool) -> None:
+        """Through the services, so that keys, locks, history and caches hold as for the API."""
+        data = {name: form.cleaned_data[name] for name in form.changed_data}
+        if change:
+            services.update_car(car=Car.objects.get(pk=obj.pk), actor=request.user, data=data)
+            return
+        created = services.create_car(actor=request.user, data=data, now=clock.now())
+        obj.pk, obj._state.adding = created.pk, False
+
+    def delete_model(self, request: HttpRequest, obj: Car) -> None:
+        services.delete_car(car=obj, actor=request.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for car in queryset:
+            services.delete_car(car=car, actor=request.user)
+
+    @action(description="Unlock edited fields: the sync may change them again", permissions=["cars.unlock_car"])
+    def unlock(self, request: HttpRequest, queryset: Any) -> None:
+        for car in queryset:
+            self.run(request, lambda car=car: services.unlock_car(car=car, actor=request.user), done=f"{car} is unlocked.")
+
+
+class SyncIssueInline(admin.TabularInline):
+    """The refused records of a run."""
+
+    model = SyncIssue
+    fields = readonly_fields = ("external_id", "reason", "detail", "created_at")
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnlyAdmin):
+    """What the syncs did. "Sync now" asks for a run of every configured source."""
+
+    list_display = (
+        "id", "source", "provider", "show_status", "trigger", "fetched", "created", "updated", "unchanged",
+        "rejected", "duplicate", "withdrawn", "started_at", "finished_at",
+    )  # fmt: skip
+    list_filter = ("source", "status", "trigger", "full")
+    list_select_related = ("triggered_by",)
+    actions_list = ["sync_now", "sync_everything"]
+    actions_detail = ["cancel"]
+
+    @display(description="status", label=STATUS_COLORS)
+    def show_status(self, run: SyncRun) -> str:
+        return run.status
+
+    @action(description="Sync now", permissions=["cars.sync_cars"], url_path="sync-now", icon="sync")
+    def sync_now(self, request: HttpRequest) -> HttpResponse:
+        return self._request_runs(request, full=False)
+
+    @action(description="Full refresh", permissions=["cars.sync_cars"], url_path="full-refresh", icon="sync_alt")
+    def sync_everything(self, request: HttpRequest) -> HttpResponse:
+        return self._request_runs(request, full=True)
+
+    @action(description="Cancel this run", permissions=["cars.sync_cars"], url_path="cancel", icon="cancel")
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        run = SyncRun.objects.get(pk=object_id)
+        self.run(request, lambda: runs.cancel_run(run=run, now=clock.now()), done="The run was asked to stop.")
+        return redirect(reverse("admin:cars_syncrun_change", args=[object_id]))
+
+    def _request_runs(self, request: HttpRequest, *, full: bool) -> HttpResponse:
+        for requested in runs.request_all(user=request.user, full=full, now=clock.now()):
+            state = "joined a run that was under way" if requested.coalesced else "queued"
+            self.message_user(request, f"{requested.run.source}: {state}.", messages.SUCCESS)
+        return redirect(reverse("admin:cars_syncrun_changelist"))
+
+
+@admin.register(SyncIssue)
+class SyncIssueAdmin(ReadOnlyAdmin):
+    """Records that the registry refused, with the reason and what was sent."""
+
+    list_display = ("run", "external_id", "reason", "detail", "created_at")
+    list_filter = ("reason", "run__source")
+    list_select_related = ("run",)
+    search_fields = ("external_id", "detail")
+
+
+@admin.register(SyncSource)
+class SyncSourceAdmin(ReadOnlyAdmin):
+    """Cursor and breaker of each source."""
+
+    list_display = (
+        "name", "provider", "last_success_at", "last_full_at", "consecutive_failures", "breaker_open_until",
+        "breaker_reason", "not_before",
+    )  # fmt: skip
+    actions = ["reset_breaker"]
+
+    @admin.action(description="Close the breaker and try again")
+    def reset_breaker(self, request: HttpRequest, queryset: Any) -> None:
+        for source in queryset:
+            breaker.reset(source.name)
+        self.message_user(request, "Closed: the next run may try again.", messages.SUCCESS)
+
+
+@admin.register(SyncSuppression)
+class SyncSuppressionAdmin(StaffAdmin):
+    """Synced records that staff deleted. Deleting the suppression lets the record return."""
+
+    list_display = ("source", "provider", "external_id", "created_by", "created_at")
+    list_filter = ("source", "provider")
+    search_fields = ("external_id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class OdometerInline(admin.TabularInline):
+    """A vehicle's readings, newest first."""
+
+    model = OdometerReading
+    fields = readonly_fields = ("value", "unit", "at", "source", "forced_reason")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Vehicle)
+class VehicleAdmin(StaffAdmin):
+    """The garage of every customer. The owner changes by reassigning, the mileage by readings."""
+
+    list_display = ("__str__", "year", "make", "model", "plate", "owner", "mileage", "mileage_unit", "archived_at")
+    list_filter = (("archived_at", admin.EmptyFieldListFilter), "make")
+    search_fields = ("vin", "plate_key", "owner__email")
+    list_select_related = ("owner",)
+    autocomplete_fields = ("car",)
+    fields = (
+        "vin", "vin_exempt_reason", "plate", "car", "year", "make", "model", "trim", "color", "owner", "mileage",
+        "mileage_unit", "archived_at",
+    )  # fmt: skip
+    readonly_fields = ("owner", "mileage", "mileage_unit", "archived_at")
+    inlines = [OdometerInline]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Vehicle, form: ModelForm, change: bool) -> None:
+        data = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_vehicle(vehicle=Vehicle.objects.get(pk=obj.pk), actor=request.user, data=data, now=clock.now())
+
+
+@admin.register(VehicleEvent)
+class VehicleEventAdmin(ReadOnlyAdmin):
+    """The timeline of all vehicles."""
+
+    list_display = ("vehicle", "kind", "at", "actor", "public_summary", "reference")
+    list_filter = ("kind",)
+    list_select_related = ("vehicle", "actor")
+    search_fields = ("vehicle__vin", "reference")
+
+
+@panel("cars.view_car")
+def registry_panel(now: datetime) -> Iterable[Figure | Chart]:
+    """How large the registry is, and its largest makes."""
+    cars = Car.objects.current()
+    url = reverse("admin:cars_car_changelist")
+    yield Figure("Cars", cars.count(), "in the registry, not withdrawn", url)
+    top = list(cars.values_list("make").annotate(count=Count("id")).order_by("-count", "make")[:12])
+    yield Chart("Cars per make", [make for make, _ in top], {"Cars": [count for _, count in top]})
+
+
+@panel("cars.view_syncrun")
+def sync_panel(now: datetime) -> Iterator[Figure | Chart]:
+    """How the syncs went over the last fortnight, and what refuses to go."""
+    url = reverse("admin:cars_syncrun_changelist")
+    last = SyncRun.objects.first()
+    yield Figure("Last sync", last.status if last else "none yet", _when(last), url, alarm=_went_wrong(last))
+    open_breakers = SyncSource.objects.filter(breaker_open_until__gt=now).count()
+    sources = reverse("admin:cars_syncsource_changelist")
+    yield Figure("Breakers open", open_breakers, "sources that rest after failures", sources, alarm=open_breakers > 0)
+    yield from _runs_per_day(now)
+
+
+def _when(run: SyncRun | None) -> str:
+    return f"{run.source}, {(run.finished_at or run.queued_at):%d %b %H:%M} UTC" if run else "beat starts the first one"
+
+
+def _went_wrong(run: SyncRun | None) -> bool:
+    return run is not None and run.status in {SyncRun.Status.FAILED, SyncRun.Status.ABANDONED}
+
+
+def _runs_per_day(now: datetime, days: int = 14) -> Iterator[Chart]:
+    failed = Q(status__in=[SyncRun.Status.FAILED, SyncRun.Status.ABANDONED])
+    since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    counted = (
+        SyncRun.objects.filter(queued_at__gte=since)
+        .annotate(day=TruncDate("queued_at"))
+        .order_by()
+        .values("day")
+        .annotate(good=Count("id", filter=~failed), bad=Count("id", filter=failed))
+    )
+    by_day = {row["day"]: row for row in counted}
+    dates = [(since + timedelta(days=offset)).date() for offset in range(days)]
+    rows = [by_day.get(date, {"good": 0, "bad": 0}) for date in dates]
+    labels = [f"{date:%d %b}" for date in dates]
+    yield Chart("Sync runs per day", labels, {"Runs": [row["good"] for row in rows]}, kind="line")
+    yield Chart("Sync failures per day", labels, {"Failures": [row["bad"] for row in rows]})

@@ -1,0 +1,97 @@
+"""What the staff pages of all apps share, and the schedules of the scheduler's own tables in the admin's theme."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+from django_celery_beat import admin as beat_admin
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from common.errors import DomainError
+
+
+class StaffAdmin(ModelAdmin):
+    """The base of every staff page. Actions call services; a refusal of theirs is shown, not raised."""
+
+    list_filter_sheet = False
+    list_per_page = 50
+    show_full_result_count = False
+    warn_unsaved_form = True
+
+    def run(self, request: HttpRequest, action: Any, *, done: str) -> bool:
+        """Call `action()`; tell the user `done`, or what the service refused. True when it was done."""
+        try:
+            action()
+        except DomainError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return False
+        self.message_user(request, done, messages.SUCCESS)
+        return True
+
+
+class ReadOnlyAdmin(StaffAdmin):
+    """Rows that only the system writes: logs, ledgers, jobs."""
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class _TaskSelect(UnfoldAdminSelectWidget, beat_admin.TaskSelectWidget):
+    """The scheduler's list of known tasks in the theme's widget."""
+
+
+class ScheduledTaskForm(beat_admin.PeriodicTaskForm):
+    """The scheduler's form in the theme's widgets."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["task"].widget = UnfoldAdminTextInputWidget()
+        self.fields["regtask"].widget = _TaskSelect()
+        for name in ("args", "kwargs"):
+            self.fields[name].widget = forms.Textarea(attrs={"rows": 2})
+
+
+for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule):
+    admin.site.unregister(model)
+
+
+@admin.register(PeriodicTask)
+class ScheduledTaskAdmin(StaffAdmin, beat_admin.PeriodicTaskAdmin):
+    """Every job's schedule. Beat follows an edit within about two seconds."""
+
+    form = ScheduledTaskForm
+    date_hierarchy = None
+    list_display = ("name", "enabled", "scheduler", "last_run_at", "total_run_count", "description")
+    list_filter = ("enabled",)
+    fieldsets = (
+        (None, {"fields": ("name", "regtask", "task", "enabled", "description")}),
+        ("Schedule", {"fields": ("interval", "crontab", "crontab_translation", "start_time", "last_run_at", "one_off")}),
+        ("Arguments", {"fields": ("args", "kwargs"), "classes": ("collapse",)}),
+    )
+
+
+@admin.register(IntervalSchedule)
+class IntervalAdmin(StaffAdmin):
+    """Intervals that schedules refer to."""
+
+    list_display = ("__str__", "every", "period")
+
+
+@admin.register(CrontabSchedule)
+class CrontabAdmin(StaffAdmin):
+    """Times of day and week that schedules refer to, each with its own zone."""
+
+    list_display = ("__str__", "human_readable", "timezone")
+    readonly_fields = ("human_readable",)

@@ -1,0 +1,85 @@
+"""The admin's look and its sidebar: each link shows only to those who may open it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+
+
+def _link(title: str, icon: str, model: str) -> dict[str, Any]:
+    app, name = model.split(".")
+
+    def allowed(request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{app}.view_{name}")
+
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": allowed,
+    }
+
+
+UNFOLD = {
+    "SITE_TITLE": "Forecourt",
+    "SITE_HEADER": "Forecourt",
+    "SITE_SUBHEADER": "The backend a motor business runs on",
+    "SITE_SYMBOL": "directions_car",
+    "DASHBOARD_CALLBACK": "common.dashboard.fill_home",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 230)",
+            "100": "oklch(94% .03 230)",
+            "200": "oklch(89% .06 230)",
+            "300": "oklch(81% .1 232)",
+            "400": "oklch(72% .13 235)",
+            "500": "oklch(64% .15 240)",
+            "600": "oklch(55% .16 245)",
+            "700": "oklch(48% .14 247)",
+            "800": "oklch(42% .11 248)",
+            "900": "oklch(37% .09 250)",
+            "950": "oklch(28% .07 252)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": "Cars",
+                "items": [
+                    _link("Registry", "directions_car", "cars.car"),
+                    _link("Vehicles", "garage", "cars.vehicle"),
+                    _link("Timeline", "timeline", "cars.vehicleevent"),
+                ],
+            },
+            {
+                "title": "Sync",
+                "items": [
+                    _link("Runs", "sync", "cars.syncrun"),
+                    _link("Issues", "report", "cars.syncissue"),
+                    _link("Sources", "hub", "cars.syncsource"),
+                    _link("Suppressed records", "block", "cars.syncsuppression"),
+                ],
+            },
+            {
+                "title": "People",
+                "items": [
+                    _link("Users", "person", "accounts.user"),
+                    _link("Roles", "badge", "auth.group"),
+                    _link("Sellers", "storefront", "accounts.sellerprofile"),
+                    _link("Sign-ins", "key", "accounts.tokenfamily"),
+                ],
+            },
+            {
+                "title": "Operations",
+                "items": [
+                    _link("Schedules", "schedule", "django_celery_beat.periodictask"),
+                    _link("Notifications", "mail", "accounts.notification"),
+                    _link("Exports", "download", "accounts.export"),
+                ],
+            },
+        ],
+    },
+}
