@@ -10,9 +10,10 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from common.models import TimestampedModel
-from common.text import email_key
+from common.text import email_key, natural_key
 
 
 class UserManager(BaseUserManager["User"]):
@@ -35,7 +36,9 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     """A person. Everybody is a customer and buyer; Django groups add roles (see `accounts.roles`)."""
 
-    email = models.EmailField(max_length=254, unique=True, help_text="Stored NFKC and case folded; the sign-in name.")
+    email = models.EmailField(
+        max_length=254, unique=True, help_text="Stored NFKC and case folded; the sign-in name."
+    )
     username = models.CharField(max_length=64, null=True, blank=True)
     username_key = models.CharField(max_length=128, null=True, blank=True, unique=True, editable=False)
     first_name = models.CharField(max_length=150, blank=True)
@@ -47,9 +50,13 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     address_state = models.CharField(max_length=100, blank=True)
     address_zip = models.CharField(max_length=20, blank=True)
     address_country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2.")
-    timezone = models.CharField(max_length=64, blank=True, help_text="IANA name; blank means the deployment's.")
+    timezone = models.CharField(
+        max_length=64, blank=True, help_text="IANA name; blank means the deployment's."
+    )
     is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False, help_text="May enter the admin; follows staff group membership.")
+    is_staff = models.BooleanField(
+        default=False, help_text="May enter the admin; follows staff group membership."
+    )
     email_verified_at = models.DateTimeField(null=True, blank=True)
     identity_requested_at = models.DateTimeField(null=True, blank=True)
     identity_verified_at = models.DateTimeField(null=True, blank=True)
@@ -58,21 +65,47 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     payment_last4 = models.CharField(max_length=4, blank=True)
     clerk_user_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     bid_limit = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
-    token_version = models.PositiveIntegerField(default=0, help_text="Raising it ends every session of the user.")
+    token_version = models.PositiveIntegerField(
+        default=0, help_text="Raising it ends every session of the user."
+    )
     anonymised_at = models.DateTimeField(null=True, blank=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: list[str] = []
     objects = UserManager()
+    # Set by `accounts.authentication`: permission codenames (`app.codename`) that came with the user's row.
+    loaded_permissions: frozenset[str] | None = None
 
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.CheckConstraint(condition=Q(bid_limit__isnull=True) | Q(bid_limit__gte=0), name="user_bid_limit_positive"),
+            models.CheckConstraint(
+                condition=Q(bid_limit__isnull=True) | Q(bid_limit__gte=0), name="user_bid_limit_positive"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep the keys in step with what people typed, whoever saves."""
+        self.email = email_key(self.email)
+        self.username = self.username or None
+        self.username_key = natural_key(self.username) if self.username else None
+        fields = kwargs.get("update_fields")
+        if fields is not None and "username" in fields:
+            kwargs["update_fields"] = {*fields, "username_key"}
+        super().save(*args, **kwargs)
+
+    def get_session_auth_hash(self) -> str:
+        """Bind browser sessions to the token version as well as to the password: raising it ends them too."""
+        secret = f"{self.password}:{self.token_version}"
+        return salted_hmac("accounts.session", secret, algorithm="sha256").hexdigest()
+
+    def role_names(self) -> list[str]:
+        """The user's roles in alphabetical order; a superuser also is an `administrator`."""
+        names = sorted(group.name for group in self.groups.all())
+        return ["administrator", *names] if self.is_superuser else names
 
     def get_full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.username or self.email
@@ -80,7 +113,9 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     @property
     def can_bid(self) -> bool:
         """Active, e-mail and identity verified, and a payment profile on file."""
-        return bool(self.is_active and self.email_verified_at and self.identity_verified_at and self.payment_reference)
+        return bool(
+            self.is_active and self.email_verified_at and self.identity_verified_at and self.payment_reference
+        )
 
 
 class SellerProfile(TimestampedModel):
@@ -165,7 +200,9 @@ class Notification(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     read_at = models.DateTimeField(null=True, blank=True)
     mail_status = models.CharField(max_length=8, choices=MailStatus, default=MailStatus.PENDING)
-    mail_due_at = models.DateTimeField(default=timezone.now, help_text="Next attempt, or the end of the running claim.")
+    mail_due_at = models.DateTimeField(
+        default=timezone.now, help_text="Next attempt, or the end of the running claim."
+    )
     mail_attempts = models.PositiveSmallIntegerField(default=0)
     mail_sent_at = models.DateTimeField(null=True, blank=True)
     mail_error = models.CharField(max_length=200, blank=True)
@@ -177,9 +214,13 @@ class Notification(models.Model):
         ]
         indexes = [
             models.Index(fields=["user", "-id"], condition=Q(in_app=True), name="notification_inbox"),
-            models.Index(fields=["user"], condition=Q(in_app=True, read_at__isnull=True), name="notification_unread"),
             models.Index(
-                fields=["mail_due_at"], condition=Q(mail_status__in=["pending", "sending"]), name="notification_mail_due"
+                fields=["user"], condition=Q(in_app=True, read_at__isnull=True), name="notification_unread"
+            ),
+            models.Index(
+                fields=["mail_due_at"],
+                condition=Q(mail_status__in=["pending", "sending"]),
+                name="notification_mail_due",
             ),
         ]
 
@@ -196,7 +237,9 @@ class NotificationPreference(models.Model):
     email = models.BooleanField(default=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "kind"], name="notification_preference_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind"], name="notification_preference_unique")
+        ]
 
     def __str__(self) -> str:
         return self.kind
@@ -217,7 +260,9 @@ class IdempotencyRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "method", "path", "key"], name="idempotency_record_unique"),
+            models.UniqueConstraint(
+                fields=["user", "method", "path", "key"], name="idempotency_record_unique"
+            ),
         ]
         indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
 
@@ -258,13 +303,17 @@ class Export(models.Model):
         ordering = ["-created_at", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["owner", "kind"], condition=Q(status__in=["queued", "running"]), name="export_one_active"
+                fields=["owner", "kind"],
+                condition=Q(status__in=["queued", "running"]),
+                name="export_one_active",
             ),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="export_owner"),
             models.Index(
-                fields=["lease_until"], condition=Q(status__in=["queued", "running"]), name="export_active_lease"
+                fields=["lease_until"],
+                condition=Q(status__in=["queued", "running"]),
+                name="export_active_lease",
             ),
         ]
 

@@ -118,6 +118,7 @@ def database(url: str) -> dict[str, object]:
         f"-c statement_timeout={5000 if web else 0} -c lock_timeout={2000 if web else 0}"
         f" -c idle_in_transaction_session_timeout={15000 if web else 0} -c timezone=UTC"
     )
+    options["prepare_threshold"] = 0  # For common.prepared; Django's own cursors bind on the client, never prepare.
     if PROCESS_ROLE == "stream":
         options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
     settings["CONN_MAX_AGE"] = None if PROCESS_ROLE == "web" else 0

@@ -1,0 +1,76 @@
+"""Fixtures of all tests. People sign in with real tokens: every request passes the real authentication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.cache import caches
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from accounts.tokens import issue_tokens
+from tests.factories import UserFactory
+
+
+class MakeUser(Protocol):
+    def __call__(self, *, roles: Iterable[str] = (), perms: Iterable[str] = (), **fields: Any) -> User: ...
+
+
+@pytest.fixture(autouse=True)
+def _clean_local_cache() -> None:
+    """The local cache outlives a test; the shared one is in the database that is rolled back, or is Redis."""
+    caches["local"].clear()
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """Nobody: a client without credentials."""
+    return APIClient()
+
+
+@pytest.fixture
+def make_user(db: None) -> MakeUser:
+    """Makes users: `roles` are names of groups, `perms` are `app.codename`."""
+
+    def make(*, roles: Iterable[str] = (), perms: Iterable[str] = (), **fields: Any) -> User:
+        user = UserFactory(**fields)
+        user.groups.set([Group.objects.get(name=name) for name in roles])
+        for name in perms:
+            app, codename = name.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def user(make_user: MakeUser) -> User:
+    return make_user(email="alice@example.com")
+
+
+@pytest.fixture
+def other_user(make_user: MakeUser) -> User:
+    return make_user(email="bob@example.com")
+
+
+@pytest.fixture
+def admin_user(make_user: MakeUser) -> User:
+    """A superuser."""
+    return make_user(email="admin@example.com", is_superuser=True)
+
+
+@pytest.fixture
+def as_user() -> Callable[[User], APIClient]:
+    """Signs a user in: a client with a bearer token of a sign-in of its own."""
+
+    def sign_in(user: User) -> APIClient:
+        client = APIClient()
+        pair = issue_tokens(user=user, now=timezone.now())
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access}")
+        return client
+
+    return sign_in
