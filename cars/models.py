@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from common.models import TimestampedModel
 from common.text import natural_key, plate_key
 
+RUN_REASON_PREFIX = "sync run "
 YEAR_MIN, YEAR_MAX = 1886, 2100  # The Benz Patent-Motorwagen; the schema's upper bound.
 
 
@@ -22,6 +23,16 @@ class CarQuerySet(models.QuerySet["Car"]):
     def current(self) -> CarQuerySet:
         """Without the rows that upstream no longer lists."""
         return self.filter(withdrawn_at__isnull=True)
+
+    def makes(self) -> models.QuerySet[Any, dict[str, Any]]:
+        """The makes with the number of their rows, in one spelling each: `{"make_key", "name", "count"}`."""
+        return self.values("make_key").annotate(name=Min("make"), count=Count("id")).order_by("make_key")
+
+    def models_of(self, make: str, *, year: int | None = None) -> models.QuerySet[Any, dict[str, Any]]:
+        """The models of a make (any spelling), of one year or all: `{"model_key", "name", "count"}`."""
+        rows = self.filter(make_key=natural_key(make))
+        rows = rows if year is None else rows.filter(year=year)
+        return rows.values("model_key").annotate(name=Min("model"), count=Count("id")).order_by("model_key")
 
 
 class Car(TimestampedModel):
@@ -67,8 +78,16 @@ class Car(TimestampedModel):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep the keys in step with the names, whoever saves."""
-        self.make_key, self.model_key = natural_key(self.make), natural_key(self.model)
+        self.set_keys()
         super().save(*args, **kwargs)
+
+    def set_keys(self) -> None:
+        self.make_key, self.model_key = natural_key(self.make), natural_key(self.model)
+
+    @staticmethod
+    def run_reason(run_id: int) -> str:
+        """How the history names the sync run that wrote an entry (`history_change_reason`)."""
+        return f"{RUN_REASON_PREFIX}{run_id}"
 
 
 class SyncSuppression(models.Model):
@@ -196,6 +215,10 @@ class VehicleQuerySet(models.QuerySet["Vehicle"]):
         """The owner's own; everybody's for those who may view the garage. Others see nothing (404, not 403)."""
         return self if user.has_perm("cars.view_vehicle") else self.filter(owner=user)
 
+    def live(self) -> VehicleQuerySet:
+        """Without the archived ones."""
+        return self.filter(archived_at__isnull=True)
+
 
 class Vehicle(TimestampedModel):
     """A physical car. The owner is null for walk-ins; the timeline stays when it is sold."""
@@ -266,6 +289,17 @@ class OdometerReading(models.Model):
         return f"{self.value} {self.unit}"
 
 
+class VehicleEventQuerySet(models.QuerySet["VehicleEvent"]):
+    """Timelines as their viewers see them."""
+
+    def visible_to(self, user: Any) -> VehicleEventQuerySet:
+        """To staff everything; to an owner what happened while it was theirs, and of earlier times what has a public
+        summary."""
+        if user.has_perm("cars.view_vehicle"):
+            return self
+        return self.filter(Q(owner=user) | ~Q(public_summary=""))
+
+
 class VehicleEvent(models.Model):
     """One entry of a vehicle's timeline, append-only. `owner` is the owner at that time: a later owner reads the
     public summary only."""
@@ -291,6 +325,8 @@ class VehicleEvent(models.Model):
     public_summary = models.CharField(max_length=300, blank=True)
     private_summary = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = VehicleEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
