@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 from accounts.models import IdempotencyRecord
 from common.clock import now as clock_now
 from common.errors import BadRequest, Conflict, Unprocessable
-from common.renderers import JSONRenderer
+from common.renderers import dump_json
 
 KEPT_FOR = timedelta(hours=24)
 KEY_PATTERN = (
@@ -43,7 +43,9 @@ class IdempotencyInProgress(Conflict):
 
     code = "idempotency_in_progress"
     detail = "A request with this Idempotency-Key is still running."
-    retry_after = 1
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "1"}
 
 
 class IdempotencyKeyReused(Unprocessable):
@@ -124,7 +126,7 @@ def _answer(request: Request, key: str, digest: str, work: Callable[[], Response
             body_sha256=digest,
             status_code=response.status_code,
             headers={name: response[name] for name in _KEPT_HEADERS if response.has_header(name)},
-            body=b"" if response.data is None else JSONRenderer().render(response.data),
+            body=b"" if response.data is None else dump_json(response.data),
             created_at=now,
         )
     return response

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from celery import Task
+from celery import current_app
 from django.db import transaction
 
 log = structlog.get_logger(__name__)
@@ -22,16 +22,18 @@ class _Circuit:
     opens_at = 0.0
 
 
-def ring_on_commit(task: Task, *args: Any) -> None:
-    """Sends the task once the surrounding transaction is committed; at once outside of one. Never raises."""
+def ring_on_commit(task: str, *args: Any) -> None:
+    """Sends the task of that name (`accounts.tasks.run_export`) once the surrounding transaction is
+    committed; at once outside of one. Never raises. By name, because tasks import the services that ring
+    for them."""
     transaction.on_commit(partial(_ring, task, *args))
 
 
-def _ring(task: Task, *args: Any) -> None:
+def _ring(task: str, *args: Any) -> None:
     if time.monotonic() < _Circuit.opens_at:
         return
     try:
-        task.apply_async(args=args)
+        current_app.send_task(task, args=args)
     except Exception as error:  # Whatever the transport raises: the sweep does the work.
         _Circuit.opens_at = time.monotonic() + QUIET_S
-        log.warning("doorbell_failed", task=task.name, error=type(error).__name__)
+        log.warning("doorbell_failed", task=task, error=type(error).__name__)
