@@ -1,0 +1,133 @@
+# The project's commands; `make` alone lists them. Needs make and Python 3.11 or newer, nothing else.
+
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup
+UV_COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url -q --python-version 3.11
+
+# A stamp carries the checksum of its lock: file times say nothing after a clone or a checkout.
+checksum = $(shell cat $(1) | cksum | cut -d' ' -f1)
+RUNTIME := .venv/.runtime-$(call checksum,requirements.txt)
+DEV := .venv/.dev-$(call checksum,requirements.txt requirements-dev.txt)
+BENCH := .venv/.bench-$(call checksum,requirements.txt requirements-dev.txt requirements-bench.txt)
+
+##@ Use
+
+.PHONY: run
+run: prepare ## Start web, worker and schedule with demo data; PORT=8000
+	@$(MANAGE) seed_demo
+	@exec $(MANAGE) run_all
+
+.PHONY: serve
+serve: prepare ## Migrate, then start the web server only, without demo data
+	@exec $(BIN)/gunicorn config.wsgi
+
+.PHONY: worker
+worker: $(RUNTIME) ## Start a worker with the schedule
+	@exec $(BIN)/celery -A config worker -B --pool threads --loglevel INFO
+
+.PHONY: demo
+demo: prepare ## Put the demo data back as it was
+	@$(MANAGE) seed_demo --reset
+
+.PHONY: reset
+reset: $(RUNTIME) ## Empty DATA_DIR (asks first)
+	@$(MANAGE) reset_data
+
+.PHONY: prepare
+prepare: $(RUNTIME)
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) createcachetable
+	@$(MANAGE) ensure_admin
+
+##@ Check
+
+.PHONY: test
+test: $(DEV) ## Run the tests, on PostgreSQL and Redis where they can be had
+	$(PYTEST)
+
+.PHONY: test-sqlite
+test-sqlite: $(DEV) ## Run the tests on SQLite
+	FORECOURT_TEST_DB=sqlite $(PYTEST) -m "not slow and not browser"
+
+.PHONY: cov
+cov: $(DEV) ## Run the tests with coverage; the report is htmlcov/index.html
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html
+
+.PHONY: faults
+faults: $(DEV) ## Kill and starve the real parts and see nothing lost
+	$(BIN)/pytest -q tests/faults
+
+.PHONY: bench
+bench: $(BENCH) ## Measure against the peers side by side
+	$(BIN)/python -m tests.benchmarks
+
+.PHONY: lint
+lint: $(DEV) ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: check
+check: $(DEV) ## Check migrations, schema, deployment settings and what the repository holds
+	$(MANAGE) makemigrations --check --dry-run
+	@$(call schema,.venv/schema.yml)
+	@diff -u schema.yml .venv/schema.yml || { echo "schema.yml is not what the code says: run 'make schema'"; exit 1; }
+	@$(call production,check --deploy --fail-level WARNING)
+	@! git grep -nIE $(LEAKS) -- . ':!Makefile' ':!*.svg' || { echo "Secrets or paths of one machine in the repository"; exit 1; }
+
+.PHONY: ci
+ci: lint check ## Everything that must hold before a change lands
+	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(MAKE) test-sqlite
+
+##@ Make
+
+.PHONY: schema
+schema: $(DEV) ## Write schema.yml
+	@$(call schema,schema.yml)
+
+.PHONY: lock
+lock: $(DEV) ## Resolve the dependencies of pyproject.toml into the lock files
+	$(UV_COMPILE) pyproject.toml -o requirements.txt --custom-compile-command "make lock"
+	$(UV_COMPILE) -c requirements.txt pyproject.toml --group dev -o requirements-dev.txt --custom-compile-command "make lock"
+	$(UV_COMPILE) -c requirements-dev.txt --group bench -o requirements-bench.txt --custom-compile-command "make lock"
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# The schema must not depend on who writes it: no .env, the default address.
+schema = FORECOURT_IGNORE_DOTENV=1 BACKEND_URL=http://localhost:8000 $(MANAGE) spectacular --validate --fail-on-warn --file $(1)
+# Production settings with secrets that live as long as the command.
+random = $$(head -c 48 /dev/urandom | base64 | tr -d '\n')
+production = FORECOURT_IGNORE_DOTENV=1 DJANGO_SETTINGS_MODULE=config.settings.production DATA_DIR=.venv/check \
+	SECRET_KEY="$(random)" JWT_SECRET_KEY="$(random)" METRICS_TOKEN="$(random)" BACKEND_URL=https://forecourt.example \
+	ALLOWED_HOSTS=forecourt.example DATABASE_URL=postgres://check@localhost/check REDIS_URL=redis://localhost:6379/0 \
+	$(MANAGE) $(1)
+LEAKS := '(^|[^A-Za-z0-9_.-])/(home|Users|root)/[a-z]|-----BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}|sk_live_[0-9a-zA-Z]|--(extra-)?index-url|--find-links'
+
+.venv/bin/pip:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed; none was found (set PYTHON=/path/to/python3)."; exit 1; }
+	@echo "Building .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(RUNTIME): | .venv/bin/pip
+	@echo "Installing requirements.txt ..."
+	@$(PIP) -r requirements.txt
+	@rm -f .venv/.runtime-* && touch $@
+
+$(DEV): | .venv/bin/pip
+	@echo "Installing requirements-dev.txt ..."
+	@$(PIP) -r requirements-dev.txt
+	@rm -f .venv/.runtime-* .venv/.dev-* && touch $@ $(RUNTIME)
+
+$(BENCH): $(DEV)
+	@echo "Installing requirements-bench.txt ..."
+	@$(PIP) -r requirements-bench.txt
+	@rm -f .venv/.bench-* && touch $@
