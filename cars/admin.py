@@ -57,7 +57,17 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
     list_display_links = ("make", "model")
     list_filter = ("source", "category", "year")
     search_fields = ("make", "model")
-    fields = ("make", "model", "year", "category", "source", "external_id", "locked_fields", "withdrawn_at", "created_by")
+    fields = (
+        "make",
+        "model",
+        "year",
+        "category",
+        "source",
+        "external_id",
+        "locked_fields",
+        "withdrawn_at",
+        "created_by",
+    )
     readonly_fields = ("source", "external_id", "locked_fields", "withdrawn_at", "created_by")
     actions = ["unlock"]
 
@@ -80,7 +90,11 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
     @action(description="Unlock edited fields: the sync may change them again", permissions=["cars.unlock_car"])
     def unlock(self, request: HttpRequest, queryset: Any) -> None:
         for car in queryset:
-            self.run(request, lambda car=car: services.unlock_car(car=car, actor=request.user), done=f"{car} is unlocked.")
+            self.run(
+                request,
+                lambda car=car: services.unlock_car(car=car, actor=request.user),
+                done=f"{car} is unlocked.",
+            )
 
 
 class SyncIssueInline(admin.TabularInline):
@@ -192,7 +206,17 @@ class OdometerInline(admin.TabularInline):
 class VehicleAdmin(StaffAdmin):
     """The garage of every customer. The owner changes by reassigning, the mileage by readings."""
 
-    list_display = ("__str__", "year", "make", "model", "plate", "owner", "mileage", "mileage_unit", "archived_at")
+    list_display = (
+        "__str__",
+        "year",
+        "make",
+        "model",
+        "plate",
+        "owner",
+        "mileage",
+        "mileage_unit",
+        "archived_at",
+    )
     list_filter = (("archived_at", admin.EmptyFieldListFilter), "make")
     search_fields = ("vin", "plate_key", "owner__email")
     list_select_related = ("owner",)

@@ -9,7 +9,13 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from django_celery_beat import admin as beat_admin
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -77,7 +83,19 @@ class ScheduledTaskAdmin(StaffAdmin, beat_admin.PeriodicTaskAdmin):
     list_filter = ("enabled",)
     fieldsets = (
         (None, {"fields": ("name", "regtask", "task", "enabled", "description")}),
-        ("Schedule", {"fields": ("interval", "crontab", "crontab_translation", "start_time", "last_run_at", "one_off")}),
+        (
+            "Schedule",
+            {
+                "fields": (
+                    "interval",
+                    "crontab",
+                    "crontab_translation",
+                    "start_time",
+                    "last_run_at",
+                    "one_off",
+                )
+            },
+        ),
         ("Arguments", {"fields": ("args", "kwargs"), "classes": ("collapse",)}),
     )
 

@@ -1,0 +1,104 @@
+"""`python -m tests.fuzz`: fuzz a server of its own by its schema, then try to reach another user's things.
+
+The first run takes every operation with all checks. Operations that end the session of the token follow one by one with
+a token each, because after them every answer would be a 401 that proves nothing. The second run signs two users in
+and looks for one reading the other's; it is repeated on a server with a planted leak and must turn red there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.server import ADMINISTRATOR, PEOPLE, FuzzServer, fuzz_server
+
+FOLDER = Path(__file__).parent
+ENDS_SESSION = ("/api/auth/logout", "/api/auth/change-password", "/api/auth/me")
+OWNER_PRIVATE = r"^/api/(garage|notifications|exports|sync/runs)"
+PEERS_CONFIG = """
+[auth.wfc]
+path = {path}
+peers = ["alice", "bob"]
+[checks]
+enabled = false
+object_level_authorization.enabled = true
+not_a_server_error.enabled = true
+"""
+
+
+def main() -> int:
+    """Returns 0 when nothing was found and the control was."""
+    options = _options()
+    red = []
+    with fuzz_server() as server:
+        for seed in options.seeds:
+            red += _all_checks(server, seed=seed, examples=options.examples, phases=options.phases)
+        red += [f"two users, seed {seed}" for seed in options.seeds if _two_users(server, seed, options.examples) != 0]
+    with fuzz_server(application="tests.fuzz.leaky:application") as server:
+        if all(_two_users(server, seed, max(options.examples, 10)) == 0 for seed in options.seeds):
+            red.append("the planted leak was not found: the two-user run proves nothing")
+    for finding in red:
+        print(f"FUZZ: {finding}")
+    print(f"{'FAILED' if red else 'OK'}: seeds {options.seeds}, {options.examples} examples an operation")
+    return 1 if red else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 7, 42])
+    parser.add_argument("--examples", type=int, default=50, help="cases an operation and phase")
+    parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
+    return parser.parse_args()
+
+
+def _all_checks(server: FuzzServer, *, seed: int, examples: int, phases: str) -> list[str]:
+    """Names of the runs that found something."""
+    exclude = [part for path in ENDS_SESSION for part in ("--exclude-path", path)]
+    token = server.token(ADMINISTRATOR)
+    red = [] if _run(server, token, seed, examples, phases, *exclude) == 0 else [f"all operations, seed {seed}"]
+    if not server.accepts(token):
+        red.append(f"the token died during seed {seed}: what came after it was not tested")
+    for path in ENDS_SESSION:
+        token = server.token(PEOPLE[0]) if path != "/api/auth/me" else server.token(ADMINISTRATOR)
+        if _run(server, token, seed, examples, "examples,coverage,fuzzing", "--include-path", path) != 0:
+            red.append(f"{path}, seed {seed}")
+    return red
+
+
+def _run(server: FuzzServer, token: str, seed: int, examples: int, phases: str, *selection: str) -> int:
+    command = [
+        str(Path(sys.executable).parent / "st"), "--config-file", str(FOLDER / "schemathesis.toml"), "--no-color", "run",
+        f"{server.url}/api/schema", "--url", server.url, "--checks", "all", "--continue-on-failure",
+        "-n", str(examples), "--seed", str(seed), "--workers", "2", "--phases", phases,
+        "--generation-database", "none", *selection,
+    ]  # fmt: skip
+    return subprocess.run(command, env=os.environ | {"FUZZ_TOKEN": token}, check=False).returncode
+
+
+def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        people = [
+            {"name": email.split("@")[0], "fixedHeaders": [_authorization(server.token(email))]} for email in PEOPLE
+        ]
+        (folder / "people.yaml").write_text(json.dumps({"auth": people}))  # JSON is YAML.
+        (folder / "st.toml").write_text(PEERS_CONFIG.format(path=json.dumps(str(folder / "people.yaml"))))
+        command = [
+            str(Path(sys.executable).parent / "st"), "--config-file", str(folder / "st.toml"), "--no-color", "run",
+            f"{server.url}/api/schema", "--url", server.url, "-n", str(examples), "--seed", str(seed),
+            "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none",
+        ]  # fmt: skip
+        return subprocess.run(command, check=False).returncode
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"name": "Authorization", "value": f"Bearer {token}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

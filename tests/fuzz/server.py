@@ -1,0 +1,108 @@
+"""A server of its own for the fuzzer: a fresh database, throttles off, people and a few rows to find."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+
+PASSWORD = secrets.token_urlsafe(24)
+START_TIMEOUT_S = 60
+PEOPLE = ("alice@example.com", "bob@example.com")
+ADMINISTRATOR = "admin@example.com"
+
+
+@dataclass(frozen=True)
+class FuzzServer:
+    """Where the server listens, and how to sign in."""
+
+    url: str
+    log: Path
+
+    def token(self, email: str) -> str:
+        answer = httpx.post(f"{self.url}/api/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+    def accepts(self, token: str) -> bool:
+        me = httpx.get(f"{self.url}/api/auth/me", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        return me.status_code == httpx.codes.OK
+
+
+@contextmanager
+def fuzz_server(*, application: str = "config.wsgi:application") -> Iterator[FuzzServer]:
+    """Start `application` on PostgreSQL (TEST_DATABASE_URL, else the usual local port); drop all of it afterwards."""
+    base = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+    name = f"forecourt_fuzz_{os.getpid()}"
+    with (
+        tempfile.TemporaryDirectory(prefix="forecourt-fuzz-") as folder,
+        _database(base, name) as database_url,
+    ):
+        environment = os.environ | {
+            "FORECOURT_IGNORE_DOTENV": "1",
+            "DATABASE_URL": database_url,
+            "DATA_DIR": folder,
+            "DISABLE_THROTTLES": "1",
+            "REDIS_URL": "",
+            "LOG_LEVEL": "WARNING",
+            "PASSWORD": PASSWORD,
+            "LOGIN_FAILURES_PER_ADDRESS": "1000000",
+        }
+        for command in ("migrate", "createcachetable"):
+            subprocess.run([sys.executable, "manage.py", command, "-v0"], env=environment, check=True)
+        subprocess.run([sys.executable, "-m", "tests.fuzz.people"], env=environment, check=True)
+        with _running(application, environment, Path(folder) / "server.log") as server:
+            yield server
+
+
+@contextmanager
+def _database(base: str, name: str) -> Iterator[str]:
+    with psycopg.connect(base, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield base.rsplit("/", 1)[0] + f"/{name}"
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def _running(application: str, environment: dict[str, str], log: Path) -> Iterator[FuzzServer]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4",
+        "--worker-class", "gthread", "--no-control-socket",
+    ]  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment | {"PORT": str(port)}, stdout=output, stderr=output)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_healthy(url, process, log)
+            yield FuzzServer(url=url, log=log)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            httpx.get(f"{url}/health", timeout=5).raise_for_status()
+            return
+        except httpx.HTTPError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{log.read_text()[-4000:]}") from error
+            time.sleep(0.1)
