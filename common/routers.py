@@ -1,6 +1,29 @@
 """The one router."""
 
+from __future__ import annotations
+
+from django.urls import register_converter
 from rest_framework.routers import SimpleRouter
+
+MAX_ID = 2**63 - 1
+
+
+class PkConverter:
+    """An id as the database numbers them; anything else is no route, hence 404."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+    def to_python(self, value: str) -> int:
+        number = int(value)
+        if number > MAX_ID:
+            raise ValueError
+        return number
+
+    def to_url(self, value: object) -> str:
+        return str(value)
+
+
+register_converter(PkConverter, "pk")
 
 
 class ApiRouter(SimpleRouter):

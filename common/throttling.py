@@ -16,6 +16,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
@@ -25,9 +26,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from common.cache import SoftRedisCache
+
+if TYPE_CHECKING:  # REST framework's views import this module by its settings.
+    from rest_framework.views import APIView
 
 log = structlog.get_logger(__name__)
 _RATE = re.compile(r"([0-9]{1,9}) *(?:/|per) *(second|minute|hour|day)")

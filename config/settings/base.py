@@ -153,7 +153,9 @@ CACHE_TTL_S = env.int("CACHE_TTL_S", default=60)  # Bounds what a lost invalidat
 
 # --- Celery: the rows in the database are the jobs, the broker is their doorbell ---------------------------------
 QUEUE_DIR = DATA_DIR / "queue"
-BROKER_URL = env.str("CELERY_BROKER_URL", default="") or env.str("BROKER_URL", default="") or REDIS_URL or "filesystem://"
+BROKER_URL = (
+    env.str("CELERY_BROKER_URL", default="") or env.str("BROKER_URL", default="") or REDIS_URL or "filesystem://"
+)
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
@@ -247,7 +249,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["common.throttling.GeneralThrottle", "common.throttling.ScopedThrottle"],
     "DEFAULT_SCHEMA_CLASS": "common.schema.AutoSchema",
     "DEFAULT_METADATA_CLASS": "common.metadata.SignedInMetadata",
-    "EXCEPTION_HANDLER": "common.errors.exception_handler",
+    "EXCEPTION_HANDLER": "common.handler.exception_handler",
     "DEFAULT_VERSIONING_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
     "COERCE_DECIMAL_TO_STRING": True,
@@ -266,7 +268,7 @@ RATE_LIMITS = {
     "bids": env.str("RATE_LIMIT_BIDS", default="10/second"),
 }
 DISABLE_THROTTLES = env.bool("DISABLE_THROTTLES", default=False)
-DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.errors.ErrorFormatter"}
+DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.handler.ErrorFormatter"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Forecourt",
     "DESCRIPTION": "The backend a motor business runs on: cars, workshop, parking, auctions and the accounts they share.",
@@ -356,7 +358,8 @@ VPIC_MAKES = env.list("VPIC_MAKES", default=["Toyota", "Honda", "Ford", "Volkswa
 VPIC_YEARS = env.list("VPIC_YEARS", cast=int, default=[])  # Empty: this year and the two before.
 PROVIDER_ALLOW_PRIVATE = env.bool("PROVIDER_ALLOW_PRIVATE", default=False)
 CLEARVIN_API_KEY = env.str("CLEARVIN_API_KEY", default="")
-VIN_PROVIDER = env.str("VIN_PROVIDER", default="vininfo")
+VIN_PROVIDER = env.str("VIN_PROVIDER", default="vininfo")  # vininfo (offline), vpic or clearvin.
+VIN_API_URL = env.str("VIN_API_URL", default="").rstrip("/")  # Empty: the provider's own address.
 
 # --- Logs ----------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
@@ -368,5 +371,13 @@ ADMIN_EMAIL = env.str("ADMIN_EMAIL", default="")
 ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 ADMIN_NAME = env.str("ADMIN_NAME", default="")
 
-for _folder in (DATA_DIR, MEDIA_ROOT, EXPORT_FOLDER, LOG_DIR, Path(EMAIL_FILE_PATH), QUEUE_DIR / "messages", QUEUE_DIR / "control"):
+for _folder in (
+    DATA_DIR,
+    MEDIA_ROOT,
+    EXPORT_FOLDER,
+    LOG_DIR,
+    Path(EMAIL_FILE_PATH),
+    QUEUE_DIR / "messages",
+    QUEUE_DIR / "control",
+):
     os.makedirs(_folder, exist_ok=True)

@@ -1,0 +1,34 @@
+"""Conditional requests: strong entity tags of what this viewer sees, so that a tag never betrays a hidden change."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from django.utils.http import parse_etags
+
+from common.errors import PreconditionFailed
+from common.renderers import dump_json
+
+
+def etag_of(data: Any) -> str:
+    """The tag of a representation; `data` as the renderer gets it."""
+    return f'"{blake2b(dump_json(data), digest_size=16).hexdigest()}"'
+
+
+def is_current(request: Any, etag: str) -> bool:
+    """Whether `If-None-Match` names this version: the answer is 304."""
+    return _names(request.headers.get("If-None-Match"), etag)
+
+
+def check_if_match(request: Any, etag: str) -> None:
+    """Raises PreconditionFailed when there is an `If-Match` and it names other versions only."""
+    header = request.headers.get("If-Match")
+    if header is not None and not _names(header, etag):
+        raise PreconditionFailed
+
+
+def _names(header: str | None, etag: str) -> bool:
+    """A `W/` in front is looked through: proxies that compress put it there."""
+    tags = parse_etags(header) if header else []
+    return tags == ["*"] or etag in (tag.removeprefix("W/") for tag in tags)

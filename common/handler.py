@@ -1,0 +1,120 @@
+"""The one place where an exception becomes a status and a body."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db.models import ProtectedError, RestrictedError
+from django.http import Http404
+from drf_standardized_errors.formatter import ExceptionFormatter
+from drf_standardized_errors.handler import ExceptionHandler
+from drf_standardized_errors.types import ErrorResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from common.errors import (
+    BadRequest,
+    Conflict,
+    DomainError,
+    ErrorType,
+    Forbidden,
+    NotFound,
+    ServiceUnavailable,
+    error_body,
+    error_type,
+)
+
+logger = structlog.get_logger(__name__)
+
+CONFLICT_CODES = frozenset({"unique"})
+# What the published schema allows and the world refuses. Codes of the password validators start with `password_`.
+MEANINGLESS_CODES = frozenset({"does_not_exist", "invalid_reference", "semantic"})
+
+
+class DomainAPIException(exceptions.APIException):
+    """A domain error on its way through DRF's handler."""
+
+    def __init__(self, error: DomainError) -> None:
+        super().__init__(detail=error.detail, code=error.code)
+        self.status_code = error.status
+        self.error = error
+
+
+def validation_status(codes: set[str]) -> int:
+    """A broken schema outweighs a meaningless value, and that outweighs a duplicate."""
+    meaningless = {code for code in codes if code in MEANINGLESS_CODES or code.startswith("password_")}
+    if codes - meaningless - CONFLICT_CODES:
+        return 400
+    return 422 if meaningless else 409
+
+
+class ErrorFormatter(ExceptionFormatter):
+    """drf-standardized-errors' shape; adds `meta`, and takes the type from the status."""
+
+    def get_error_type(self) -> ErrorType:
+        return error_type(self.exc.status_code)
+
+    def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
+        if isinstance(self.exc, DomainAPIException):
+            error = self.exc.error
+            return error_body(error.status, error.code, error.detail, attr=error.attr, meta=error.meta)
+        return super().format_error_response(error_response)
+
+
+def _from_database(exc: Exception) -> DomainError | None:
+    """Database errors as domain errors; None for every other exception. Texts of the database stay in the log."""
+    if isinstance(exc, ProtectedError | RestrictedError):
+        return Conflict("Other records still refer to this one.", code="protected")
+    if isinstance(exc, IntegrityError):
+        unique = getattr(exc.__cause__, "sqlstate", None) == "23505" or "UNIQUE constraint" in str(exc)
+        logger.warning("integrity_error", unique=unique, exc_info=exc)
+        return Conflict("This clashes with a record that exists.", code="unique" if unique else "conflict")
+    if isinstance(exc, DataError):
+        logger.warning("data_error", exc_info=exc)
+        return BadRequest("The database cannot hold this value.")
+    if isinstance(exc, OperationalError | InterfaceError):
+        return ServiceUnavailable()
+    return None
+
+
+class Handler(ExceptionHandler):
+    """Maps domain, database and framework exceptions."""
+
+    def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if isinstance(exc, Http404):
+            return DomainAPIException(NotFound())
+        if isinstance(exc, PermissionDenied):
+            return DomainAPIException(Forbidden())
+        if isinstance(exc, SuspiciousOperation):
+            return DomainAPIException(BadRequest())
+        domain = exc if isinstance(exc, DomainError) else _from_database(exc)
+        if domain is not None:
+            return DomainAPIException(domain)
+        if isinstance(exc, exceptions.ValidationError):
+            exc.status_code = validation_status(_codes(exc.get_codes()))
+        return exc
+
+    def get_headers(self, exc: exceptions.APIException) -> dict[str, str]:
+        if isinstance(exc, DomainAPIException):
+            return exc.error.headers()
+        headers: dict[str, str] = super().get_headers(exc)
+        if wait := getattr(exc, "wait", None):
+            headers["Retry-After"] = str(max(1, math.ceil(wait)))
+        return headers
+
+
+def _codes(codes: Any) -> set[str]:
+    if isinstance(codes, dict):
+        return set().union(*(_codes(value) for value in codes.values()))
+    if isinstance(codes, list):
+        return set().union(*(_codes(value) for value in codes))
+    return {codes}
+
+
+def exception_handler(exc: Exception, context: Any) -> Response | None:
+    """DRF's EXCEPTION_HANDLER."""
+    return Handler(exc, context).run()

@@ -1,0 +1,237 @@
+"""Lists in pages: by number or offset to a bounded depth, and by cursor to any depth. One envelope for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+from common.errors import BadRequest
+from common.filters import ChoiceFilter, IntegerFilter, StrictFilter, TextFilter, parse_parameters
+from common.keyset import CURSOR_PATTERN, MAX_CURSOR, Cursor, cursor_of, read_cursor, sort_terms
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+MAX_DEPTH = 10_000  # Rows: so deep go pages, and so far are rows counted unless an exact count is asked for.
+FIRST = "*"
+
+
+def bounded_count(queryset: QuerySet[Any]) -> tuple[int, bool]:
+    """The number of rows, at most MAX_DEPTH, and whether there are more."""
+    count = queryset.order_by()[: MAX_DEPTH + 1].count()
+    return min(count, MAX_DEPTH), count > MAX_DEPTH
+
+
+def envelope(
+    results: Any, *, count: int | None, capped: bool, next_url: str | None, previous_url: str | None
+) -> dict[str, Any]:
+    return {
+        "count": count,
+        "count_capped": capped,
+        "next": next_url,
+        "previous": previous_url,
+        "results": results,
+    }
+
+
+def link_header(next_url: str | None, previous_url: str | None) -> dict[str, str]:
+    """The `Link` header of a page (RFC 8288), or nothing."""
+    links = [f'<{url}>; rel="{rel}"' for rel, url in (("next", next_url), ("prev", previous_url)) if url]
+    return {"Link": ", ".join(links)} if links else {}
+
+
+class StrictPagination(BasePagination):
+    """What both paginators share: the cursor walk, the envelope and their place in the schema."""
+
+    parameters: ClassVar[Mapping[str, StrictFilter]] = {}
+    display_page_controls = False
+    count: int | None = None
+    count_capped = False
+    next_url: str | None = None
+    previous_url: str | None = None
+
+    def walk(self, queryset: QuerySet[Any], request: Any, text: str, limit: int) -> list[Any]:
+        """The page at a cursor; sets `next_url` and `previous_url`."""
+        terms = sort_terms(queryset)
+        cursor = None if text == FIRST else read_cursor(text, terms)
+        backwards = cursor is not None and cursor.backwards
+        rows = queryset.order_by(*(term.order_by(reverse=backwards) for term in terms))
+        page = list((cursor.filter(rows, terms) if cursor else rows)[: limit + 1])
+        more = len(page) > limit
+        page = page[:limit]
+        if backwards:
+            page.reverse()
+        if page and (more or backwards):
+            self.next_url = self.cursor_url(request, cursor_of(page[-1], terms))
+        if page and (cursor is not None if not backwards else more):
+            self.previous_url = self.cursor_url(request, cursor_of(page[0], terms, backwards=True))
+        return page
+
+    def cursor_url(self, request: Any, cursor: Cursor) -> str:
+        url = request.build_absolute_uri()
+        for name in ("page", "skip"):
+            url = remove_query_param(url, name)
+        return replace_query_param(url, "cursor", cursor.text())
+
+    def get_paginated_response(self, data: Any) -> Response:
+        body = envelope(
+            data,
+            count=self.count,
+            capped=self.count_capped,
+            next_url=self.next_url,
+            previous_url=self.previous_url,
+        )
+        return Response(body, headers=link_header(self.next_url, self.previous_url))
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        url = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["count", "count_capped", "next", "previous", "results"],
+            "properties": {
+                "count": {
+                    "type": ["integer", "null"],
+                    "minimum": 0,
+                    "description": "Rows that match; null in lists by cursor and with `count=none`.",
+                },
+                "count_capped": {
+                    "type": "boolean",
+                    "description": f"True when more than {MAX_DEPTH} rows match.",
+                },
+                "next": url,
+                "previous": url,
+                "results": schema,
+            },
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": parameter.description,
+                "schema": parameter.json_schema(),
+            }
+            for name, parameter in self.parameters.items()
+        ]
+
+
+_LIMIT = IntegerFilter(min=1, max=MAX_LIMIT, description=f"Rows in a page; {DEFAULT_LIMIT} unless given.")
+
+
+class PagePagination(StrictPagination):
+    """`page` (from 1) or `skip`, with `limit`; exact count to 10,000 rows. `cursor=*` starts a walk of any depth, whose
+    `next` carries the cursor on."""
+
+    parameters = {
+        "page": IntegerFilter(
+            min=1, max=MAX_DEPTH, description="Page number, from 1. Not together with `skip`."
+        ),
+        "skip": IntegerFilter(min=0, max=MAX_DEPTH, description="Rows to pass over, instead of `page`."),
+        "limit": _LIMIT,
+        "count": ChoiceFilter(
+            choices=("exact", "none"),
+            description=f"`exact` counts beyond {MAX_DEPTH} too, `none` does not count.",
+        ),
+        "cursor": TextFilter(
+            max_length=MAX_CURSOR,
+            pattern=CURSOR_PATTERN,
+            description="`*` starts a walk of any depth; then as `next` gives it. Not together with page or skip.",
+        ),
+    }
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Any, view: Any = None) -> list[Any]:
+        asked = parse_parameters(request.query_params, self.parameters)
+        limit = asked.get("limit", DEFAULT_LIMIT)
+        alternatives = [name for name in ("page", "skip", "cursor") if name in asked]
+        if len(alternatives) > 1:
+            detail = ErrorDetail(
+                f"{' and '.join(alternatives)} exclude each other.", code="exclusive_parameters"
+            )
+            raise ValidationError({alternatives[1]: [detail]})
+        if "cursor" in asked:
+            return self.walk(queryset, request, asked["cursor"], limit)
+        skip = asked["skip"] if "skip" in asked else (asked.get("page", 1) - 1) * limit
+        check_depth(skip, limit)
+        rows = queryset.order_by(*(term.order_by(reverse=False) for term in sort_terms(queryset)))
+        page = list(rows[skip : skip + limit + 1])
+        self._count(queryset, asked.get("count"), skip, page, limit)
+        self.next_url, self.previous_url = page_links(
+            request, asked, skip, limit, more=len(page) > limit, last=page[limit - 1] if len(page) > limit else None,
+            queryset=queryset,
+        )  # fmt: skip
+        return page[:limit]
+
+    def _count(
+        self, queryset: QuerySet[Any], mode: str | None, skip: int, page: list[Any], limit: int
+    ) -> None:
+        """A page that shows the end of the list has counted it already."""
+        if mode == "none":
+            return
+        if page and len(page) <= limit:
+            self.count = skip + len(page)
+        elif mode == "exact":
+            self.count = queryset.order_by().count()
+        else:
+            self.count, self.count_capped = bounded_count(queryset)
+
+
+def check_depth(skip: int, limit: int) -> None:
+    """Raises BadRequest `use_cursor`: rows so deep cost the database all the rows before them."""
+    if skip + limit > MAX_DEPTH:
+        raise BadRequest(
+            f"Pages end at {MAX_DEPTH} rows; start with cursor=* and follow next.",
+            code="use_cursor",
+            attr="page",
+            meta={"max_depth": MAX_DEPTH, "cursor": FIRST},
+        )
+
+
+def page_links(
+    request: Any,
+    asked: Mapping[str, Any],
+    skip: int,
+    limit: int,
+    *,
+    more: bool,
+    last: Any,
+    queryset: QuerySet[Any],
+) -> tuple[str | None, str | None]:
+    """Absolute links in the caller's own style; past the depth of pages, `next` goes on by cursor."""
+    url = request.build_absolute_uri()
+    next_url = previous_url = None
+    if more and skip + 2 * limit > MAX_DEPTH:
+        cursor = cursor_of(last, sort_terms(queryset))
+        bare = remove_query_param(remove_query_param(url, "page"), "skip")
+        next_url = replace_query_param(bare, "cursor", cursor.text())
+    elif more:
+        next_url = _page_url(url, asked, skip + limit, limit)
+    if skip > 0:
+        previous_url = _page_url(url, asked, max(0, skip - limit), limit)
+    return next_url, previous_url
+
+
+def _page_url(url: str, asked: Mapping[str, Any], skip: int, limit: int) -> str:
+    if "skip" in asked:
+        return replace_query_param(url, "skip", skip)
+    return replace_query_param(url, "page", skip // limit + 1)
+
+
+class CursorPagination(StrictPagination):
+    """For long append-only lists: no counting, no depth. The first page needs no cursor."""
+
+    parameters = {
+        "limit": _LIMIT,
+        "cursor": TextFilter(
+            max_length=MAX_CURSOR, pattern=CURSOR_PATTERN, description="As `next` or `previous` gives it."
+        ),
+    }
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Any, view: Any = None) -> list[Any]:
+        asked = parse_parameters(request.query_params, self.parameters)
+        return self.walk(queryset, request, asked.get("cursor", FIRST), asked.get("limit", DEFAULT_LIMIT))

@@ -1,0 +1,81 @@
+"""Answers: JSON by orjson, and the browsable API for people who are signed in by session."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.utils.functional import Promise
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+
+
+def dump_json(data: Any) -> bytes:
+    """Compact UTF-8 JSON: times end in Z, decimals are strings."""
+    return orjson.dumps(data, default=_plain, option=_OPTIONS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal | Promise):
+        return str(value)
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class JSONRenderer(BaseRenderer):
+    """The API's format. `charset` stays unset: application/json is UTF-8 by definition (RFC 8259)."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+    render_style = "binary"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> bytes:
+        return b"" if data is None else dump_json(data)
+
+
+class BrowsableRenderer(BrowsableAPIRenderer):
+    """Raw JSON forms only: an HTML form would send what the strict parser refuses."""
+
+    def get_default_renderer(self, view: Any) -> BaseRenderer:
+        return IndentedJSONRenderer()
+
+    def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
+        """True still shows the OPTIONS and DELETE buttons, which carry no form."""
+        allowed = method in ("DELETE", "OPTIONS") and method in view.allowed_methods
+        return True if allowed else None
+
+    def get_filter_form(self, data: Any, view: Any, request: Any) -> None:
+        return None
+
+
+class IndentedJSONRenderer(JSONRenderer):
+    """For reading."""
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> bytes:
+        return (
+            b"" if data is None else orjson.dumps(data, default=_plain, option=_OPTIONS | orjson.OPT_INDENT_2)
+        )
+
+
+def is_browser_session(request: Any) -> bool:
+    """Whether the request comes from somebody signed in by session: its cookie, and no Authorization header."""
+    return settings.SESSION_COOKIE_NAME in request.COOKIES and "HTTP_AUTHORIZATION" not in request.META
+
+
+class ContentNegotiation(DefaultContentNegotiation):
+    """HTML is offered to session requests only; for everybody else the API speaks JSON (406 otherwise)."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
+        if not is_browser_session(request):
+            renderers = [renderer for renderer in renderers if not isinstance(renderer, BrowsableAPIRenderer)]
+        return super().select_renderer(request, renderers, format_suffix)

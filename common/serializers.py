@@ -1,0 +1,83 @@
+"""Serializers that lose nothing: a member nobody asked for is an error, not a shrug."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db import models
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from common import fields
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses unknown members (400 `unknown_field`) and read-only ones (400 `read_only`), all of them at once."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            errors = self._refused_members(data)
+            if errors:
+                raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
+
+    def _refused_members(self, data: Mapping[str, Any]) -> dict[str, list[ErrorDetail]]:
+        errors = {}
+        for name in data:
+            field = self.fields.get(name)
+            if field is None:
+                errors[name] = [ErrorDetail("There is no such field.", code="unknown_field")]
+            elif field.read_only:
+                errors[name] = [ErrorDetail("This field cannot be set.", code="read_only")]
+        return errors
+
+
+class EmptySerializer(StrictSerializer):
+    """The body of a command that takes nothing: absent or `{}`."""
+
+
+class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
+    """Model fields become strict fields with the model's bounds. Rules that need the database are the services': no
+    uniqueness check here, since only the constraint can judge a race."""
+
+    serializer_field_mapping: ClassVar[
+        dict[type[models.Field[Any, Any]], type[serializers.Field[Any, Any, Any, Any]]]
+    ] = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: fields.StrictCharField,
+        models.TextField: fields.TextField,
+        models.EmailField: fields.EmailField,
+        models.BooleanField: fields.StrictBooleanField,
+        models.DecimalField: fields.StrictDecimalField,
+        models.DateTimeField: fields.StrictDateTimeField,
+        models.DateField: fields.StrictDateField,
+        models.JSONField: fields.StrictDictField,
+        **{
+            integer: fields.StrictIntegerField
+            for integer in (
+                models.IntegerField,
+                models.SmallIntegerField,
+                models.BigIntegerField,
+                models.PositiveIntegerField,
+                models.PositiveSmallIntegerField,
+                models.PositiveBigIntegerField,
+                models.AutoField,
+                models.BigAutoField,
+            )
+        },
+    }
+    serializer_choice_field = fields.StrictChoiceField
+    serializer_related_field = fields.RelatedIdField
+
+    def include_extra_kwargs(self, kwargs: dict[str, Any], extra_kwargs: dict[str, Any]) -> dict[str, Any]:
+        kwargs = super().include_extra_kwargs(kwargs, extra_kwargs)
+        kwargs["validators"] = [
+            validator for validator in kwargs.get("validators", []) if not hasattr(validator, "queryset")
+        ]
+        if not kwargs["validators"]:
+            del kwargs["validators"]
+        return kwargs
+
+    def get_validators(self) -> list[Any]:
+        return list(getattr(getattr(self, "Meta", None), "validators", None) or [])

@@ -1,0 +1,15 @@
+"""The question every state machine asks before it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from common.errors import InvalidTransition
+
+
+def check_transition(*, current: str, to: str, allowed: Mapping[str, Collection[str]]) -> None:
+    """Raises InvalidTransition unless `allowed[current]` holds `to`. A status without an entry is final."""
+    moves = allowed.get(current, ())
+    if to not in moves:
+        meta = {"from": str(current), "to": str(to), "allowed": sorted(str(move) for move in moves)}
+        raise InvalidTransition(f"{current} cannot become {to}.", meta=meta)
