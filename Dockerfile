@@ -1,0 +1,35 @@
+# One image for every role; docker-compose.yml says which command runs in which container.
+
+FROM python:3.11-slim-bookworm AS build
+RUN python -m venv /opt/venv
+COPY requirements.txt ./
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DJANGO_SETTINGS_MODULE=config.settings.production \
+    DATA_DIR=/data \
+    HOST=0.0.0.0 \
+    PORT=8000
+# The folders belong to the user before volumes are laid over them: a new volume takes over their owner.
+RUN groupadd --gid 10001 forecourt \
+    && useradd --uid 10001 --gid forecourt --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin forecourt \
+    && mkdir -p /data/media /data/exports /data/logs /data/mails /data/queue/messages /data/queue/control \
+    && chown -R forecourt:forecourt /data
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /app
+COPY manage.py gunicorn.conf.py deploy/healthcheck.py LICENSE ./
+COPY common common
+COPY accounts accounts
+COPY cars cars
+COPY config config
+# The local settings need no secrets; what they would generate stays in a throwaway folder.
+RUN DJANGO_SETTINGS_MODULE=config.settings.local DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 \
+    && rm -rf /tmp/build \
+    && python -m compileall -q accounts cars common config
+USER forecourt
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["python", "/app/healthcheck.py", "web"]
+CMD ["gunicorn", "config.wsgi"]
