@@ -62,6 +62,14 @@ cov: $(DEV) ## Run the tests with coverage; the report is htmlcov/index.html
 faults: $(DEV) ## Kill and starve the real parts and see nothing lost
 	$(BIN)/pytest -q tests/faults
 
+.PHONY: fuzz
+fuzz: $(DEV) ## Fuzz by the schema: three seeds, and two users against a planted leak
+	$(BIN)/python -m tests.fuzz
+
+.PHONY: fuzz-short
+fuzz-short: $(DEV)
+	$(BIN)/python -m tests.fuzz --seeds 7 --examples 5
+
 .PHONY: bench
 bench: $(BENCH) ## Measure against the peers side by side
 	$(BIN)/python -m tests.benchmarks
@@ -85,6 +93,7 @@ check: $(DEV) ## Check migrations, schema, deployment settings and what the repo
 ci: lint check ## Everything that must hold before a change lands
 	$(PYTEST) --cov --cov-report=term:skip-covered
 	$(MAKE) test-sqlite
+	$(MAKE) fuzz-short
 
 ##@ Make
 

@@ -1,0 +1,152 @@
+"""The platform as it runs for people: web server, worker and beat as processes of their own, reached over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+import redis
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+ADMIN_EMAIL, ADMIN_PASSWORD = "root@example.com", "a long administrator word 7"
+EMBEDDED = {
+    "web": ["gunicorn", "config.wsgi"],
+    "worker": ["celery", "-A", "config", "worker", "-B", "--pool", "threads"],
+}
+SERVERS = {
+    "web": ["gunicorn", "config.wsgi", "--workers", "2"],
+    "worker": ["celery", "-A", "config", "worker", "--concurrency", "2"],
+    "beat": ["celery", "-A", "config", "beat", "--pidfile", ""],
+}
+
+
+@dataclass
+class Platform:
+    """Running processes with a database, a queue and a data folder that nobody else uses."""
+
+    url: str
+    folder: Path
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def manage(self, *arguments: str) -> None:
+        subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment, check=True, timeout=120
+        )
+
+    def start(self, name: str, command: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as output:
+            self.processes[name] = subprocess.Popen(
+                [str(BIN / command[0]), *command[1:]], cwd=ROOT, env=self.environment, stdout=output, stderr=output
+            )
+
+    def stop(self) -> dict[str, int]:
+        """Asks everything to end, as an operator would; returns the exit statuses."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        return {name: process.wait(timeout=40) for name, process in self.processes.items()}
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def until(self, what: str, probe: Callable[[], T], *, within: float) -> T:
+        """The first true answer of `probe`, which may fail with a transport error meanwhile."""
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                if answer := probe():
+                    return answer
+            except httpx.TransportError:
+                pass
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            assert not ended, f"{ended} ended before {what}\n{self.logs()}"
+            assert time.monotonic() < deadline, f"not within {within} s: {what}\n{self.logs()}"
+            time.sleep(0.1)
+
+
+@contextmanager
+def running_platform(folder: Path, commands: dict[str, list[str]], **environment: str) -> Iterator[Platform]:
+    """Migrated and answering; `commands` names the processes. Ends them all, by force if need be."""
+    port = _free_port()
+    platform = Platform(
+        url=f"http://127.0.0.1:{port}",
+        folder=folder,
+        environment=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "config.settings.local",
+            "FORECOURT_IGNORE_DOTENV": "1",
+            "PORT": str(port),
+            "BACKEND_URL": f"http://127.0.0.1:{port}",
+            "DATA_DIR": str(folder),
+            "DATABASE_URL": f"sqlite:///{folder}/forecourt.sqlite3",
+            "REDIS_URL": "",
+            "REDIS_CACHE_URL": "",
+            "ADMIN_EMAIL": ADMIN_EMAIL,
+            "ADMIN_PASSWORD": ADMIN_PASSWORD,
+        }
+        | environment,
+    )
+    try:
+        for command in ("migrate", "createcachetable", "ensure_admin"):
+            platform.manage(command, "--verbosity", "0")
+        for name, command in commands.items():
+            platform.start(name, command)
+        platform.until("the server answers", lambda: platform.client().get("/health").is_success, within=60)
+        yield platform
+    finally:
+        for process in platform.processes.values():
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def real_servers() -> Iterator[dict[str, str]]:
+    """The environment for a fresh database and an empty queue on the PostgreSQL and Redis of the test run."""
+    with ExitStack() as stack:
+        redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
+        yield {
+            "DATABASE_URL": stack.enter_context(_database(os.environ["DATABASE_URL"])),
+            "REDIS_URL": os.environ["REDIS_URL"],
+            "REDIS_CACHE_URL": os.environ["REDIS_CACHE_URL"],
+        }
+
+
+@contextmanager
+def _database(beside: str) -> Iterator[str]:
+    """A new database on the server of the URL `beside`; gone afterwards."""
+    parts = urlsplit(beside)
+    folder, _, _ = parts.path.rpartition("/")
+    name = f"forecourt_e2e_{os.getpid()}"
+    server = f"host={folder}" if folder else f"host={parts.hostname} port={parts.port or 5432}"
+    login = f"user={parts.username} password={parts.password or ''}"
+    with psycopg.connect(f"{server} {login} dbname=postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlunsplit(parts._replace(path=f"{folder}/{name}"))
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
