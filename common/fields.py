@@ -5,13 +5,15 @@ because its `$` lets a trailing newline through."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.relations import MANY_RELATION_KWARGS
 
 from common.routers import MAX_ID
 from common.text import email_key
@@ -20,7 +22,9 @@ MAX_ITEMS = 50
 _SPACES = r"\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f\u2060\u3000\ufeff"
 TEXT_PATTERN = r"^[^\x00]*$"
 NAME_PATTERN = rf"^[^\x00-\x20{_SPACES}][^\x00-\x1f\x7f]*$"
-_LETTERS = r"A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u04ff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"
+_LETTERS = (
+    r"A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u04ff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"
+)
 _LABEL = rf"[{_LETTERS}](?:[{_LETTERS}-]{{0,61}}[{_LETTERS}])?"
 EMAIL_PATTERN = rf"^[{_LETTERS}.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL}){{1,8}}$"
 # Exact to the day, leap years too: what the pattern lets through is a date. Years 1970 to 2099.
@@ -29,9 +33,7 @@ _DATE = (
     r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     r"|(?:19(?:7[26]|8[048]|9[26])|20(?:[02468][048]|[13579][26]))-02-29)"
 )
-_TIME = (
-    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 DATE_PATTERN = f"^{_DATE}$"
 DATETIME_PATTERN = f"^{_DATE}T{_TIME}$"
 # A binary double's last bit, relative: what 35 * 0.01 leaves behind.
@@ -43,10 +45,19 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.removesuffix("$") + r"\Z")
 
 
-class Strict:
-    """Marks the fields that describe themselves; `common.schema` asks them."""
+Describe = Callable[[Any], dict[str, Any]]
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+
+def describe_nothing(child: Any) -> dict[str, Any]:
+    """Free JSON."""
+    return {}
+
+
+class Strict:
+    """Marks the fields that describe themselves; `common.schema` asks them, and describes for them the children that
+    are no strict fields."""
+
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         """JSON Schema without nullability, which the generator adds. Answers are described without the bounds of
         input: stored rows may be older than a rule."""
         raise NotImplementedError
@@ -74,7 +85,7 @@ class StrictCharField(Strict, serializers.CharField):
             self.fail("pattern")
         return value
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "string"}
         if self.max_length is not None:
             schema["maxLength"] = self.max_length
@@ -135,7 +146,7 @@ class StrictIntegerField(Strict, serializers.IntegerField):
             data = int(data)
         return int(data)
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "integer"}
         return schema | {"minimum": self.min_value, "maximum": self.max_value} if request else schema
 
@@ -190,7 +201,7 @@ class StrictDecimalField(Strict, serializers.DecimalField):
             self.fail("max_decimal_places", max_decimal_places=self.decimal_places)
         return fitted
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         if not request:
             return {"type": "string"}
         number = {
@@ -221,7 +232,7 @@ class StrictBooleanField(Strict, serializers.BooleanField):
             self.fail("invalid", input=data)
         return data
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         return {"type": "boolean"}
 
 
@@ -235,7 +246,7 @@ class StrictChoiceField(Strict, serializers.ChoiceField):
             self.fail("invalid_choice", input=data if isinstance(data, str) else type(data).__name__)
         return str(data)
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         values = [str(choice) for choice in self.choices]
         if self.allow_blank and "" not in values:
             values.append("")
@@ -253,7 +264,7 @@ class StrictDateTimeField(Strict, serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ss[.uuuuuu](Z|+hh:mm|-hh:mm)")
         return self.enforce_timezone(parsed)
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         return {"type": "string", **({"pattern": DATETIME_PATTERN} if request else {"format": "date-time"})}
 
 
@@ -268,13 +279,18 @@ class StrictDateField(Strict, serializers.DateField):
             self.fail("invalid", format="YYYY-MM-DD")
         return parsed
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         return {"type": "string", **({"pattern": DATE_PATTERN} if request else {"format": "date"})}
 
 
 class RelatedIdField(Strict, serializers.PrimaryKeyRelatedField):
     """The id of another row in a body. An id that does not exist, or is not in what `get_queryset` shows the viewer, is
     422 `does_not_exist`: the two look alike. A model's own `visible_to(user)` is applied when its queryset has one."""
+
+    @classmethod
+    def many_init(cls, *args: Any, **kwargs: Any) -> StrictManyRelatedField:
+        list_kwargs = {name: value for name, value in kwargs.items() if name in MANY_RELATION_KWARGS}
+        return StrictManyRelatedField(child_relation=cls(*args, **kwargs), **list_kwargs)
 
     def get_queryset(self) -> Any:
         queryset = super().get_queryset()
@@ -288,8 +304,37 @@ class RelatedIdField(Strict, serializers.PrimaryKeyRelatedField):
         number.bind(self.field_name or "", self)
         return super().to_internal_value(number.run_validation(data))
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         return IdField().json_schema(request=request)
+
+
+class StrictManyRelatedField(Strict, serializers.ManyRelatedField):
+    """A JSON array of ids, at most 50, looked up by one query."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if not self.allow_empty and not data:
+            self.fail("empty")
+        if len(data) > MAX_ITEMS:
+            raise serializers.ValidationError(f"At most {MAX_ITEMS} ids are expected.", code="max_length")
+        number = IdField()
+        ids = [number.run_validation(item) for item in data]
+        found = self.child_relation.get_queryset().in_bulk(ids)
+        missing = {
+            index: [ErrorDetail(f'Invalid pk "{pk}" - object does not exist.', code="does_not_exist")]
+            for index, pk in enumerate(ids)
+            if pk not in found
+        }
+        if missing:
+            raise serializers.ValidationError(missing)
+        return [found[pk] for pk in ids]
+
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "array", "items": IdField().json_schema(request=request)}
+        if request:
+            schema |= {"maxItems": MAX_ITEMS} | ({} if self.allow_empty else {"minItems": 1})
+        return schema
 
 
 class StrictListField(Strict, serializers.ListField):
@@ -304,10 +349,8 @@ class StrictListField(Strict, serializers.ListField):
         value: list[Any] = super().to_internal_value(data)
         return value
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
-        child = self.child
-        items = child.json_schema(request=request) if isinstance(child, Strict) else {}
-        schema: dict[str, Any] = {"type": "array", "items": nullable(items) if child.allow_null else items}
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "array", "items": _child_schema(self.child, request, nested)}
         if request:
             schema["maxItems"] = self.max_length
             minimum = self.min_length or (0 if self.allow_empty else 1)
@@ -323,7 +366,7 @@ class StrictDictField(Strict, serializers.DictField):
     key_length = 100
     default_error_messages = {
         "too_many": "An object of at most {max_items} members is expected.",
-        "key": "A key has 1 to {key_length} characters, none of them null.",
+        "key": "A key has 1 to {key_length} characters.",
     }
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -334,21 +377,33 @@ class StrictDictField(Strict, serializers.DictField):
         if any(not 1 <= len(key) <= self.key_length for key in data):
             self.fail("key", key_length=self.key_length)
         value: dict[str, Any] = super().to_internal_value(data)
-        return {key: _storable(member) for key, member in value.items()} if self._is_free else value
+        if isinstance(self.child, Strict | serializers.BaseSerializer):
+            return value
+        return {key: _storable(member) for key, member in value.items()}
 
-    @property
-    def _is_free(self) -> bool:
-        return not isinstance(self.child, Strict | serializers.BaseSerializer)
-
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
-        members = self.child.json_schema(request=request) if isinstance(self.child, Strict) else {}
-        if self.child.allow_null and members:
-            members = nullable(members)
-        schema: dict[str, Any] = {"type": "object", "additionalProperties": members}
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "object", "additionalProperties": _child_schema(self.child, request, nested)}
         if request:
             schema["maxProperties"] = MAX_ITEMS
             schema["propertyNames"] = {"minLength": 1, "maxLength": self.key_length}
         return schema
+
+
+class StrictJSONField(Strict, serializers.JSONField):
+    """Any JSON; fractions become floats."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return _storable(data)
+
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
+        return {}
+
+
+def _child_schema(child: Any, request: bool, nested: Describe) -> dict[str, Any]:
+    if not isinstance(child, Strict):
+        return nested(child)
+    schema = child.json_schema(request=request, nested=nested)
+    return nullable(schema) if child.allow_null else schema
 
 
 def _storable(value: Any) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
@@ -25,6 +28,7 @@ from common.errors import (
     NotFound,
     ServiceUnavailable,
     error_body,
+    error_response,
     error_type,
 )
 
@@ -118,3 +122,38 @@ def _codes(codes: Any) -> set[str]:
 def exception_handler(exc: Exception, context: Any) -> Response | None:
     """DRF's EXCEPTION_HANDLER."""
     return Handler(exc, context).run()
+
+
+def _page(
+    request: HttpRequest, status: int, django_page: Callable[[], HttpResponse], error: DomainError
+) -> HttpResponse:
+    """JSON under /api and to whoever does not ask for HTML; people in the admin get Django's page."""
+    wants_html = "text/html" in request.headers.get("Accept", "")
+    if wants_html and not (request.path == "/api" or request.path.startswith("/api/")):
+        return django_page()
+    return error_response(status, error.code, error.detail, headers=error.headers())
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400."""
+    return _page(request, 400, lambda: defaults.bad_request(request, exception), BadRequest())
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler403."""
+    return _page(request, 403, lambda: defaults.permission_denied(request, exception), Forbidden())
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404."""
+    return _page(request, 404, lambda: defaults.page_not_found(request, exception), NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500, for what was raised outside the API's views; a database that is away is 503 there too."""
+    raised = sys.exc_info()[1]
+    error = _from_database(raised) if isinstance(raised, Exception) else None
+    if error is None:
+        error = DomainError("An internal error has occurred.", code="error")
+        return _page(request, 500, lambda: defaults.server_error(request), error)
+    return error_response(error.status, error.code, error.detail, headers=error.headers())

@@ -89,6 +89,7 @@ class StrictPagination(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         url = {"type": ["string", "null"], "format": "uri"}
+        next_url = "https://api.example.org/api/things?page=2"
         return {
             "type": "object",
             "required": ["count", "count_capped", "next", "previous", "results"],
@@ -97,6 +98,7 @@ class StrictPagination(BasePagination):
                     "type": ["integer", "null"],
                     "minimum": 0,
                     "description": "Rows that match; null in lists by cursor and with `count=none`.",
+                    "example": 123,
                 },
                 "count_capped": {
                     "type": "boolean",
@@ -129,9 +131,7 @@ class PagePagination(StrictPagination):
     `next` carries the cursor on."""
 
     parameters = {
-        "page": IntegerFilter(
-            min=1, max=MAX_DEPTH, description="Page number, from 1. Not together with `skip`."
-        ),
+        "page": IntegerFilter(min=1, max=MAX_DEPTH, description="Page number, from 1. Not together with `skip`."),
         "skip": IntegerFilter(min=0, max=MAX_DEPTH, description="Rows to pass over, instead of `page`."),
         "limit": _LIMIT,
         "count": ChoiceFilter(
@@ -150,9 +150,7 @@ class PagePagination(StrictPagination):
         limit = asked.get("limit", DEFAULT_LIMIT)
         alternatives = [name for name in ("page", "skip", "cursor") if name in asked]
         if len(alternatives) > 1:
-            detail = ErrorDetail(
-                f"{' and '.join(alternatives)} exclude each other.", code="exclusive_parameters"
-            )
+            detail = ErrorDetail(f"{' and '.join(alternatives)} exclude each other.", code="exclusive_parameters")
             raise ValidationError({alternatives[1]: [detail]})
         if "cursor" in asked:
             return self.walk(queryset, request, asked["cursor"], limit)
@@ -167,9 +165,7 @@ class PagePagination(StrictPagination):
         )  # fmt: skip
         return page[:limit]
 
-    def _count(
-        self, queryset: QuerySet[Any], mode: str | None, skip: int, page: list[Any], limit: int
-    ) -> None:
+    def _count(self, queryset: QuerySet[Any], mode: str | None, skip: int, page: list[Any], limit: int) -> None:
         """A page that shows the end of the list has counted it already."""
         if mode == "none":
             return

@@ -31,3 +31,7 @@ class ApiRouter(SimpleRouter):
 
     def __init__(self) -> None:
         super().__init__(trailing_slash=False, use_regex_path=False)
+
+    def collections(self) -> dict[str, str]:
+        """Prefix -> name of the list route, for every registered viewset that has a list."""
+        return {prefix: f"{name}-list" for prefix, viewset, name in self.registry if hasattr(viewset, "list")}

@@ -1,15 +1,218 @@
-"""The OpenAPI document: what is enforced, published."""
+"""The OpenAPI document: what is enforced, published. Strict fields, filters and paginators describe themselves; here is
+what belongs to an operation: its bodies, every status it can answer, and the headers that matter."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiFilterExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
+from drf_spectacular.plumbing import ResolvedComponent, append_meta, is_list_serializer
+
+from common.fields import MAX_ITEMS, IdField, Strict
+from common.permissions import Public
+from common.serializers import EmptySerializer
+
+BODY_METHODS = ("POST", "PUT", "PATCH")
+DESCRIPTIONS = {
+    "304": "You have this version already.",
+    "400": "The request breaks this document.",
+    "401": "No token, or one that is not valid.",
+    "403": "You may not do this.",
+    "404": "There is no such resource, or it is not visible to you.",
+    "406": "The answer is available as JSON only.",
+    "409": "The present state, a race or a duplicate refuses it.",
+    "412": "`If-Match` names another version: somebody was first.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON in UTF-8.",
+    "422": "Valid by this document, but meaningless.",
+    "429": "Too many requests.",
+    "503": "A needed part is down, or a lock timed out.",
+}
+_STRING = {"schema": {"type": "string"}}
+_HEADERS = {
+    "401": {"WWW-Authenticate": _STRING},
+    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+}
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "errors"],
+    "properties": {
+        "type": {"type": "string", "enum": ["validation_error", "client_error", "server_error"]},
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["code", "detail", "attr"],
+                "properties": {
+                    "code": {"type": "string", "description": "Stable, for programs."},
+                    "detail": {"type": "string", "description": "For people."},
+                    "attr": {"type": ["string", "null"], "description": "The member or parameter, as `jobs.0.title`."},
+                    "meta": {"type": "object", "description": "Facts a client can act on.", "additionalProperties": True},
+                },
+            },
+        },
+    },
+}  # fmt: skip
 
 
 class AutoSchema(SpectacularAutoSchema):
-    """Bodies and answers as `common.views` gives them."""
+    """Operations as `common.views` carries them out."""
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if operation is None:
+            return None
+        self.registry.register_on_missing(
+            ResolvedComponent(name="Error", type=ResolvedComponent.SCHEMA, schema=_ERROR, object="Error")
+        )
+        responses = operation["responses"]
+        for status in self._statuses():
+            responses.setdefault(status, _error_response(status))
+        for status, response in responses.items():
+            self._add_headers(status, response)
+        operation["responses"] = dict(sorted(responses.items()))
+        return operation
+
+    def _statuses(self) -> list[str]:
+        statuses = {"400", "401", "403", "406", "429", "503"}
+        if "{" in self.path or not self._is_list_view():
+            statuses.add("404")
+        if self.method in BODY_METHODS:
+            statuses |= {"409", "413", "415", "422"}
+        if self.method == "DELETE":
+            statuses |= {"409", "413"}
+        action = getattr(self.view, "action", None)
+        if action in ("update", "partial_update", "destroy"):
+            statuses.add("412")
+        if action == "retrieve":
+            statuses.add("304")
+        return sorted(statuses)
+
+    def _add_headers(self, status: str, response: dict[str, Any]) -> None:
+        headers = dict(_HEADERS.get(status, {}))
+        action = getattr(self.view, "action", None)
+        if action in ("retrieve", "create", "update", "partial_update") and status in ("200", "201", "304"):
+            headers["ETag"] = _STRING | {
+                "description": "Version of this representation, for If-None-Match and If-Match."
+            }
+        if action == "create" and status == "201":
+            headers["Location"] = {"schema": {"type": "string", "format": "uri"}}
+        if status == "200" and self._is_list_view() and self._get_paginator():
+            headers["Link"] = _STRING | {"description": "`next` and `prev` (RFC 8288)."}
+        if headers:
+            response["headers"] = headers | response.get("headers", {})
+
+    def get_operation_id(self) -> str:
+        """As generated, but a command is named by its path alone: `cars_unlock`, not `cars_unlock_create`."""
+        name = super().get_operation_id()
+        is_command = self.method == "POST" and getattr(self.view, "action", None) != "create"
+        return name.removesuffix("_create") if is_command else name
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        auth = super().get_auth()
+        if any(isinstance(permission, Public) for permission in self.view.get_permissions()) and {} not in auth:
+            auth.append({})
+        return auth
+
+    def get_response_serializers(self) -> Any:
+        """For a viewset's own actions the answer's shape, which may differ from the body's."""
+        if hasattr(self.view, "get_response_serializer_class"):
+            return self.view.get_response_serializer_class()
+        return super().get_response_serializers()
+
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        parameters = super()._get_parameters()
+        handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+        query_class = getattr(handler, "query_class", None)
+        if query_class is None and self.method == "GET" and not self._is_list_view():
+            query_class = getattr(self.view, "query_class", None)
+        if query_class is not None:
+            parameters += [query_parameter(name, filter_) for name, filter_ in query_class.base_filters.items()]
+        if getattr(handler, "idempotent", False):
+            parameters.append(_IDEMPOTENCY_KEY)
+        return parameters
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        parameters = super()._resolve_path_parameters(variables)
+        for parameter in parameters:
+            if parameter["schema"].get("type") == "integer":
+                parameter["schema"] = IdField().json_schema(request=True)
+        return parameters
+
+    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
+        if isinstance(field, Strict):
+            schema = self._map_strict_field(field, direction)
+        else:
+            schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        if schema and direction == "request" and is_list_serializer(field) and "items" in schema:
+            schema["maxItems"] = field.max_length or MAX_ITEMS
+            if not field.allow_empty:
+                schema["minItems"] = field.min_length or 1
+        return schema
+
+    def _map_strict_field(self, field: Any, direction: str) -> dict[str, Any]:
+        meta = self._get_serializer_field_meta(field, direction)
+        meta.pop("minLength", None)
+        schema = field.json_schema(request=direction == "request", nested=lambda child: self._nested(child, direction))
+        if meta.get("nullable") and "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+        return append_meta(schema, meta)  # type: ignore[no-any-return]
+
+    def _nested(self, child: Any, direction: str) -> dict[str, Any]:
+        """The schema of an element or member that is no strict field: a serializer, or free JSON."""
+        return self._map_serializer_field(child, direction) or {}
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        if not isinstance(field, Strict):
+            super()._insert_field_validators(field, schema)
+
+    def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> dict[str, Any]:
+        if isinstance(serializer, EmptySerializer):
+            return {"type": "object", "additionalProperties": False}
+        return super()._map_serializer(serializer, direction, bypass_extensions)  # type: ignore[no-any-return]
 
 
-def postprocess(result: Any, generator: Any, request: Any, public: bool) -> Any:
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body gets the first answer again, for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
+}
+
+
+def _error_response(status: str) -> dict[str, Any]:
+    if status == "304":
+        return {"description": DESCRIPTIONS[status]}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {"description": DESCRIPTIONS[status], "content": content}
+
+
+def query_parameter(name: str, filter_: Any) -> dict[str, Any]:
+    """A strict filter as an OpenAPI parameter."""
+    parameter = {"name": name, "in": "query", "required": False, "schema": filter_.json_schema()}
+    description = filter_.description or (type(filter_).__doc__ or "").strip()
+    return parameter | ({"description": description} if description else {})
+
+
+class StrictFilterExtension(OpenApiFilterExtension):
+    """The filters of a list, as they describe themselves."""
+
+    target_class = "common.filters.StrictFilterBackend"
+    priority = 1
+
+    def get_schema_operation_parameters(self, auto_schema: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        filterset = self.target.get_filterset_class(auto_schema.view)
+        filters = filterset.base_filters if filterset else {}
+        return [query_parameter(name, filter_) for name, filter_ in filters.items()]
+
+
+def postprocess(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Close the bodies: an unknown member is refused, so the document says so."""
+    for name, schema in result.get("components", {}).get("schemas", {}).items():
+        if name.endswith("Request") and schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
     return result

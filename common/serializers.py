@@ -15,6 +15,11 @@ from common import fields
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses unknown members (400 `unknown_field`) and read-only ones (400 `read_only`), all of them at once."""
 
+    @classmethod
+    def many_init(cls, *args: Any, **kwargs: Any) -> Any:
+        """A list in a body holds at most 50, unless `max_length` says otherwise."""
+        return super().many_init(*args, **({"max_length": fields.MAX_ITEMS} | kwargs))
+
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             errors = self._refused_members(data)
@@ -52,7 +57,7 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
         models.DecimalField: fields.StrictDecimalField,
         models.DateTimeField: fields.StrictDateTimeField,
         models.DateField: fields.StrictDateField,
-        models.JSONField: fields.StrictDictField,
+        models.JSONField: fields.StrictJSONField,
         **{
             integer: fields.StrictIntegerField
             for integer in (

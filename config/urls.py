@@ -8,7 +8,9 @@ from django.urls import include, path
 
 import accounts.urls
 import cars.urls
+from common.docs import ApiRootView, DocumentationView, SchemaView
 from common.routers import ApiRouter
+from config import health
 
 router = ApiRouter()
 for routes in (accounts.urls.routes, cars.urls.routes):
@@ -17,7 +19,20 @@ for routes in (accounts.urls.routes, cars.urls.routes):
 
 urlpatterns = [
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
+    path("health", health.HealthView.as_view(), name="health"),
+    path("health/detailed", health.DetailedHealthView.as_view(), name="health-detailed"),
+    path("metrics", health.metrics, name="metrics"),
+    path("api/health", health.HealthView.as_view(), name="api-health"),
+    path("api", ApiRootView.as_view(collections=router.collections()), name="api-root"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/docs", DocumentationView.as_view(), name="docs"),
+    path("api/redoc", DocumentationView.as_view(template_name="docs/redoc.html"), name="redoc"),
     path("api/", include(accounts.urls.urlpatterns)),
     path("api/", include(cars.urls.urlpatterns)),
     path("api/", include(router.urls)),
 ]
+
+handler400 = "common.handler.bad_request"
+handler403 = "common.handler.permission_denied"
+handler404 = "common.handler.page_not_found"
+handler500 = "common.handler.server_error"
