@@ -73,9 +73,7 @@ class Circuit:
             if was_open:
                 return
             self.openings += 1
-        log.warning(
-            "cache_unavailable", backend=self.name, error=type(error).__name__, bypass_s=CIRCUIT_OPEN_S
-        )
+        log.warning("cache_unavailable", backend=self.name, error=type(error).__name__, bypass_s=CIRCUIT_OPEN_S)
 
     def worked(self) -> None:
         if not self.is_open:
@@ -117,6 +115,10 @@ class _SoftCache(BaseCache):
         self.circuit.worked()
         return value
 
+    def ping(self) -> None:
+        """Asks the server whatever the circuit says. Raises one of `soft_errors`."""
+        super().get("ping")
+
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self._softly(lambda: super(_SoftCache, self).get(key, default, version), default)
 
@@ -130,9 +132,7 @@ class _SoftCache(BaseCache):
     def _store(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         return cast(bool, super().set(key, value, timeout, version))
 
-    def set_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> Any:
+    def set_many(self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
         """Keys that could not be stored."""
         return [key for key, value in data.items() if not self.set(key, value, timeout, version)]
 
@@ -213,9 +213,7 @@ class SoftDatabaseCache(_SoftCache, DatabaseCache):
 
     def _store(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         """Django's `set` hides that a write lost a race; an invalidation must know."""
-        return cast(
-            bool, self._base_set("set", self.make_and_validate_key(key, version=version), value, timeout)
-        )
+        return cast(bool, self._base_set("set", self.make_and_validate_key(key, version=version), value, timeout))
 
 
 class CacheNamespace:
@@ -228,9 +226,7 @@ class CacheNamespace:
         # Openings of the circuit when this process last put a token; None: it must put one before it reads.
         self._renewed_at: int | None = None
 
-    def get_or_set(
-        self, parts: tuple[object, ...], produce: Callable[[], T], timeout: int | None = None
-    ) -> T:
+    def get_or_set(self, parts: tuple[object, ...], produce: Callable[[], T], timeout: int | None = None) -> T:
         """The cached value of `parts`, or what `produce` returns, kept `timeout` seconds (default and most:
         CACHE_TTL_S; 0 turns the cache off). `parts` must tell apart everything the value depends on, the
         viewer's role too; each needs a stable `repr`.

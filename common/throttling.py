@@ -11,48 +11,26 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
-import re
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
 from django.core.cache import caches
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from common.cache import SoftRedisCache
+from common.rates import Rate, parse_rate
 
 if TYPE_CHECKING:  # REST framework's views import this module by its settings.
     from rest_framework.views import APIView
 
 log = structlog.get_logger(__name__)
-_RATE = re.compile(r"([0-9]{1,9}) *(?:/|per) *(second|minute|hour|day)")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-
-
-@dataclass(frozen=True)
-class Rate:
-    """`limit` requests in `window_s` seconds."""
-
-    limit: int
-    window_s: int
-
-
-@lru_cache
-def parse_rate(text: str) -> Rate:
-    """`600/minute` or `600 per minute`; also second, hour, day. Raises ImproperlyConfigured for anything
-    else."""
-    match = _RATE.fullmatch(text.strip().lower())
-    if not match:
-        raise ImproperlyConfigured("A rate limit must look like 600/minute (second, minute, hour or day).")
-    return Rate(limit=int(match[1]), window_s=_SECONDS[match[2]])
 
 
 class ProcessCounter:
@@ -117,14 +95,20 @@ def caller_of(request: Request) -> str:
     much."""
     if request.user and request.user.is_authenticated:
         return f"user {request.user.pk}"
-    address = request.META.get("REMOTE_ADDR", "")
+    return f"address {network_of(request.META.get('REMOTE_ADDR', ''))}"
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: itself, of IPv6 the /64, since one customer is given at least that much."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return f"address {address}"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return f"address {ipaddress.ip_network((parsed.ipv4_mapped or parsed, 128)).supernet(new_prefix=64)}"
-    return f"address {parsed}"
+        return address
+    if not isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class _Throttle(BaseThrottle):

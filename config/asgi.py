@@ -5,6 +5,6 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 os.environ.setdefault("PROCESS_ROLE", "stream")
 
-from django.core.asgi import get_asgi_application  # noqa: E402 - the role must be set before the settings load
+from django.core.asgi import get_asgi_application
 
 application = get_asgi_application()

@@ -5,6 +5,6 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 os.environ.setdefault("PROCESS_ROLE", "web")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402 - the role must be set before the settings load
+from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
-from config.settings.environment import BASE_DIR, DATA_DIR, env
+from common.logs import logging_config
+from config.settings.environment import BASE_DIR, DATA_DIR, database_config, env, networks, rate
 
 PROCESS_ROLE = env.str("PROCESS_ROLE", default="command")  # web | stream | worker | command; set by wsgi.py and co.
 DEBUG = False
@@ -28,7 +29,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "corsheaders",
-    "csp",
     "django_celery_beat",
     "django_filters",
     "django_prometheus",
@@ -45,19 +45,23 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "common.middleware.TrustedProxy",
+    "common.middleware.RequestContext",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "common.middleware.SecurityHeaders",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "common.middleware.Guard",
+    "common.middleware.StripSlash",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "common.middleware.SessionWithCookie",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "common.middleware.AuthenticationWithCookie",
+    "common.middleware.MessagesWithCookie",
     "simple_history.middleware.HistoryRequestMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "common.middleware.Metrics",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -80,23 +84,30 @@ TEMPLATES = [
     },
 ]
 
-# --- Where this deployment is reached ------------------------------------------------------------------------------
+# --- Where this deployment is reached
+# ------------------------------------------------------------------------------
 PORT = env.int("PORT", default=8000)
 BACKEND_URL = env.str("BACKEND_URL", default=f"http://localhost:{PORT}").rstrip("/")
 BACKEND_IS_HTTPS = urlsplit(BACKEND_URL).scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CORS_ALLOWED_ORIGINS = env.list("BACKEND_CORS_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/"
-CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"]
+CORS_EXPOSE_HEADERS = [
+    "ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed",
+    "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+]  # fmt: skip
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id",
 ]  # fmt: skip
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BACKEND_URL])
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])  # Networks whose X-Forwarded-For and -Proto count.
+# Networks whose X-Forwarded-For and -Proto count; `unix` for a proxy on a local socket.
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # TrustedProxy drops it when it comes from others.
 ADMIN_PATH = env.str("ADMIN_PATH", default="admin").strip("/")
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
-# --- Database ------------------------------------------------------------------------------------------------------
+# --- Database
+# ------------------------------------------------------------------------------------------------------
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000;"
     " PRAGMA temp_store=MEMORY;"
@@ -104,8 +115,9 @@ _SQLITE_PRAGMAS = (
 
 
 def database(url: str) -> dict[str, object]:
-    """Django's database settings for a URL, tuned by vendor and by what this process does (see docs/operations.md)."""
-    settings = env.db_url_config(url)
+    """Django's database settings for a URL, tuned by vendor and by what this process does (see
+    docs/operations.md)."""
+    settings = database_config(url)
     if settings["ENGINE"].endswith("sqlite3"):
         settings["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": _SQLITE_PRAGMAS}
         settings["CONN_MAX_AGE"] = None if PROCESS_ROLE == "web" else 0
@@ -129,7 +141,7 @@ def database(url: str) -> dict[str, object]:
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'forecourt.sqlite3'}")
 DATABASES = {"default": database(DATABASE_URL)}
 
-# --- Cache: Redis when there is one, else the database; local memory only counts throttles ------------------------
+# --- Cache: Redis when there is one, else the database ------------------------
 REDIS_URL = env.str("REDIS_URL", default="")
 
 
@@ -142,20 +154,28 @@ _SHARED_CACHE = (
     {
         "BACKEND": "common.cache.SoftRedisCache",
         "LOCATION": REDIS_CACHE_URL,
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.5},
+        # Short, because the first request that meets a hanging server waits for it.
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.3},
         "KEY_PREFIX": "forecourt",
     }
     if REDIS_CACHE_URL
-    else {"BACKEND": "common.cache.SoftDatabaseCache", "LOCATION": "cache_entries", "KEY_PREFIX": "forecourt"}
+    else {
+        "BACKEND": "common.cache.SoftDatabaseCache",
+        "LOCATION": "cache_entries",
+        "KEY_PREFIX": "forecourt",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
 )
-CACHES = {"default": _SHARED_CACHE, "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {"default": _SHARED_CACHE}
 CACHE_TTL_S = env.int("CACHE_TTL_S", default=60)  # Bounds what a lost invalidation can do; 0 turns the cache off.
 
-# --- Celery: the rows in the database are the jobs, the broker is their doorbell ---------------------------------
+# --- Celery: the rows in the database are the jobs, the broker is their doorbell
+# ---------------------------------
 QUEUE_DIR = DATA_DIR / "queue"
-BROKER_URL = (
-    env.str("CELERY_BROKER_URL", default="") or env.str("BROKER_URL", default="") or REDIS_URL or "filesystem://"
-)
+_BROKERS = {env.str("CELERY_BROKER_URL", default=""), env.str("BROKER_URL", default="")} - {""}
+if len(_BROKERS) > 1:
+    raise ImproperlyConfigured("CELERY_BROKER_URL and BROKER_URL are both set and differ: keep one of them.")
+BROKER_URL = next(iter(_BROKERS), "") or REDIS_URL or "filesystem://"
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
@@ -185,7 +205,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2  # Seconds until an edited schedule is seen.
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
-# --- People and tokens ---------------------------------------------------------------------------------------------
+# --- People and tokens
+# ---------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.EmailOrUsernameBackend"]
 PASSWORD_HASHERS = [
@@ -205,6 +226,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "forecourt_session"
 CSRF_COOKIE_SAMESITE = "Lax"
 JWT_ALG = env.str("JWT_ALG", default="HS256")
+if JWT_ALG not in {"HS256", "RS256"}:
+    raise ImproperlyConfigured("JWT_ALG must be HS256 or RS256.")
 JWT_SECRET_KEY = env.str("JWT_SECRET_KEY", default="")
 JWT_PRIVATE_KEY = env.str("JWT_PRIVATE_KEY", default="", multiline=True)
 JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", default="", multiline=True)
@@ -227,6 +250,8 @@ def simple_jwt(*, secret: str) -> dict[str, object]:
     }
 
 
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # Seconds that a mailed token is good, for a reset and for a confirmation.
+IDENTITY_PROVIDER = env.str("IDENTITY_PROVIDER", default="sandbox")  # sandbox: at once; manual: by a moderator.
 LOGIN_FAILURES_PER_ACCOUNT = 5
 LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=20)
 LOGIN_WINDOW_S = 15 * 60
@@ -234,7 +259,8 @@ CLERK_ISSUER = env.str("CLERK_ISSUER", default="")
 CLERK_JWKS_URL = env.str("CLERK_JWKS_URL", default="")
 CLERK_AUTHORIZED_PARTIES = env.list("CLERK_AUTHORIZED_PARTIES", default=[])
 
-# --- API -----------------------------------------------------------------------------------------------------------
+# --- API
+# -----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.BearerAuthentication",
@@ -256,27 +282,29 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-GLOBAL_RATE_LIMIT = env.str("GLOBAL_RATE_LIMIT", default="600/minute")
+# Written 600/minute or 600 per minute; second, minute, hour or day.
+GLOBAL_RATE_LIMIT = rate("GLOBAL_RATE_LIMIT", default="600/minute")
 RATE_LIMITS = {
-    "anonymous": env.str("RATE_LIMIT_ANONYMOUS", default="120/minute"),
+    "anonymous": rate("RATE_LIMIT_ANONYMOUS", default="120/minute"),
     "user": GLOBAL_RATE_LIMIT,
-    "login": env.str("RATE_LIMIT_LOGIN", default="30/minute"),
-    "register": env.str("RATE_LIMIT_REGISTER", default="5/hour"),
-    "password_reset": env.str("RATE_LIMIT_PASSWORD_RESET", default="10/hour"),
-    "sync": env.str("RATE_LIMIT_SYNC", default="10/minute"),
-    "exports": env.str("RATE_LIMIT_EXPORTS", default="20/hour"),
-    "bids": env.str("RATE_LIMIT_BIDS", default="10/second"),
+    "login": rate("RATE_LIMIT_LOGIN", default="30/minute"),
+    "register": rate("RATE_LIMIT_REGISTER", default="5/hour"),
+    "password_reset": rate("RATE_LIMIT_PASSWORD_RESET", default="10/hour"),
+    "sync": rate("RATE_LIMIT_SYNC", default="10/minute"),
+    "exports": rate("RATE_LIMIT_EXPORTS", default="20/hour"),
+    "bids": rate("RATE_LIMIT_BIDS", default="10/second"),
 }
 DISABLE_THROTTLES = env.bool("DISABLE_THROTTLES", default=False)
 DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.handler.ErrorFormatter"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Forecourt",
-    "DESCRIPTION": "The backend a motor business runs on: cars, workshop, parking, auctions and the accounts they share.",
+    "DESCRIPTION": "The backend a motor business runs on: cars, workshop, parking, auctions and their accounts.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVERS": [{"url": BACKEND_URL}],
+    "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -288,24 +316,14 @@ SPECTACULAR_SETTINGS = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # The admin's; API bodies are held to 1 MiB by the parser.
 API_BODY_LIMIT = 1024 * 1024
 
-# --- Content security ----------------------------------------------------------------------------------------------
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [SELF],
-        "script-src": [SELF, NONCE],
-        "style-src": [SELF, NONCE],
-        "img-src": [SELF],
-        "object-src": [NONE],
-        "base-uri": [NONE],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-    },
-}
+# --- Browsers: the Content-Security-Policy is common.middleware's
+# ---------------------------------------------------
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 
-# --- Text, time, files ---------------------------------------------------------------------------------------------
+# --- Text, time, files
+# ---------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -323,7 +341,8 @@ MEDIA_ROOT = DATA_DIR / "media"
 EXPORT_FOLDER = Path(env.str("EXPORT_FOLDER", default=str(DATA_DIR / "exports")))
 EXPORT_KEEP_DAYS = 7
 
-# --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR -----------------------------------------------
+# --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR
+# -----------------------------------------------
 if env.str("EMAIL_URL", default=""):
     _mail = env.email("EMAIL_URL")
 elif env.str("MAIL_SERVER", default=""):
@@ -348,7 +367,8 @@ EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = str(DATA_DIR / "mails")
 DEFAULT_FROM_EMAIL = env.str("MAIL_DEFAULT_SENDER", default="Forecourt <no-reply@localhost>")
 
-# --- Sync ----------------------------------------------------------------------------------------------------------
+# --- Sync
+# ----------------------------------------------------------------------------------------------------------
 CAR_PROVIDER = env.str("CAR_PROVIDER", default="file")
 CAR_API_URL = env.str("CAR_API_URL", default="")
 CAR_API_ID = env.str("CAR_API_ID", default="")
@@ -361,11 +381,18 @@ CLEARVIN_API_KEY = env.str("CLEARVIN_API_KEY", default="")
 VIN_PROVIDER = env.str("VIN_PROVIDER", default="vininfo")  # vininfo (offline), vpic or clearvin.
 VIN_API_URL = env.str("VIN_API_URL", default="").rstrip("/")  # Empty: the provider's own address.
 
-# --- Logs ----------------------------------------------------------------------------------------------------------
+# --- Logs
+# ----------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FILES = env.bool("LOG_FILES", default=True)
 LOG_DIR = DATA_DIR / "logs"
 SQL_ECHO = env.bool("SQL_ECHO", default=False)
+LOGGING_CONFIG = "common.logs.configure"
+# A rotating file has one writer: the processes that sync.
+_SYNC_LOG = LOG_DIR / "sync_cars.log" if LOG_FILES and PROCESS_ROLE in {"worker", "command"} else None
+LOGGING = logging_config(level=LOG_LEVEL, sync_log=_SYNC_LOG)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True  # Tasks carry the id of the request that sent them.
+DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 
 ADMIN_EMAIL = env.str("ADMIN_EMAIL", default="")
 ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
@@ -373,6 +400,7 @@ ADMIN_NAME = env.str("ADMIN_NAME", default="")
 
 for _folder in (
     DATA_DIR,
+    STATIC_ROOT,
     MEDIA_ROOT,
     EXPORT_FOLDER,
     LOG_DIR,
@@ -380,4 +408,4 @@ for _folder in (
     QUEUE_DIR / "messages",
     QUEUE_DIR / "control",
 ):
-    os.makedirs(_folder, exist_ok=True)
+    _folder.mkdir(parents=True, exist_ok=True)

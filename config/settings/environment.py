@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from common.rates import parse_rate
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
@@ -19,8 +25,40 @@ if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
 
 
+def rate(name: str, *, default: str) -> str:
+    """A rate limit (see common.rates). Raises ImproperlyConfigured, naming the setting."""
+    value: str = env.str(name, default=default)
+    try:
+        parse_rate(value)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from None
+    return value
+
+
+def networks(name: str) -> list[str]:
+    """Addresses, networks (`10.0.0.0/8`) or `unix`. Raises ImproperlyConfigured, naming the setting."""
+    values = [value.strip() for value in env.list(name, default=[]) if value.strip()]
+    try:
+        for value in values:
+            if value != "unix":
+                ipaddress.ip_network(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}: expected addresses or networks, separated by commas.") from None
+    return values
+
+
+def database_config(url: str) -> dict[str, Any]:
+    """django-environ's reading of a database URL, with what it leaves undone: the host of a socket comes
+    percent-encoded, and a pool is the process's business (its role decides), not the URL's."""
+    config: dict[str, Any] = env.db_url_config(url)
+    config["HOST"] = unquote(config.get("HOST") or "")
+    config.get("OPTIONS", {}).pop("pool", None)
+    return config
+
+
 def development_secret(name: str) -> str:
-    """A random secret that survives restarts: kept in DATA_DIR/development-keys.json, readable by its owner only.
+    """A random secret that survives restarts: kept in DATA_DIR/development-keys.json, readable by its owner
+    only.
 
     Only local and test settings call this; production has no default and refuses to start.
     """

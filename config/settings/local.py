@@ -1,6 +1,7 @@
-"""The embedded default: SQLite, a cache in the database, a broker in files, mails as files. Nothing to install."""
+"""The embedded default: SQLite, a cache in the database, a broker in files, mails as files. Nothing to
+install."""
 
-from config.settings.base import *  # noqa: F403
+from config.settings.base import *
 from config.settings.base import JWT_SECRET_KEY as _JWT_SECRET_KEY
 from config.settings.base import env, simple_jwt
 from config.settings.environment import development_secret

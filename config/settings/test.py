@@ -1,13 +1,15 @@
-"""The test run: as local, with cheap passwords, mails in memory and throttles left to the tests that are about them."""
+"""The test run: as local, with cheap passwords, mails in memory and throttles left to the tests that are
+about them."""
 
-from config.settings.local import *  # noqa: F403
-from config.settings.local import DATABASES
+from config.settings.local import *
+from config.settings.local import DATABASES, LOG_LEVEL, logging_config
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DISABLE_THROTTLES = True
 PROVIDER_ALLOW_PRIVATE = True  # The stand-in servers listen on loopback.
 LOG_FILES = False
+LOGGING = logging_config(level=LOG_LEVEL)
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, because threads of one test need connections of their own to the same data.
     DATABASES["default"]["TEST"] = {"NAME": str(DATABASES["default"]["NAME"]) + ".test"}

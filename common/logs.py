@@ -1,0 +1,170 @@
+"""Logs: one JSON object per line on standard output, whatever wrote it: structlog, Django, Celery, gunicorn
+or a library.
+
+Everything is escaped to ASCII, so no input can end a line or colour a terminal. What looks like a secret is
+blotted out by the name of its field and by its form. This module imports no Django, because gunicorn's
+configuration uses it too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import re
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+REDACTED = "[redacted]"
+_SECRET_NAME = re.compile(
+    r"pass(word|wd)|secret|token|authorization|cookie|api_?key|master_?key|private_?key|credential",
+    re.IGNORECASE,
+)
+# Names that look like one of the above and are not: the metric of a throttle, the id of a token.
+_HARMLESS_NAMES = {"token_id", "token_version"}
+_SECRET_FORMS = (
+    (re.compile(r"eyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), REDACTED),  # A JSON Web Token.
+    (re.compile(r"(?i)\b(bearer|basic) +[\w.~+/=-]+"), rf"\1 {REDACTED}"),
+    (re.compile(r"://[^/@\s\"']+@"), f"://{REDACTED}@"),  # User and password of a URL.
+    (
+        re.compile(r"(?i)\b([\w-]*(?:password|secret|token|signature|api_?key))=[^&\s\"'\\]+"),
+        rf"\1={REDACTED}",
+    ),
+)
+
+
+def redact(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """structlog processor: values of fields that are named like secrets, at any depth."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(key: object, value: Any) -> Any:
+    if isinstance(key, str) and _SECRET_NAME.search(key) and key not in _HARMLESS_NAMES:
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {name: _redacted(name, inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(None, inner) for inner in value]
+    return value
+
+
+def render(_logger: WrappedLogger, _name: str, event: MutableMapping[str, Any]) -> str:
+    """structlog processor: the line."""
+    line = json.dumps(event, default=str, separators=(",", ":"))
+    for form, replacement in _SECRET_FORMS:
+        line = form.sub(replacement, line)
+    return line
+
+
+class RouteOnly(logging.Filter):
+    """Puts the route's pattern where Django's loggers write the raw path, which may hold a signed token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        path = getattr(request, "path", None)
+        if path and isinstance(record.args, tuple):
+            record.args = tuple(route_of(request) if arg == path else arg for arg in record.args)
+        return True
+
+
+def route_of(request: Any) -> str:
+    """The pattern of the matched route, `unmatched` when there is none."""
+    match = getattr(request, "resolver_match", None)
+    return f"/{match.route}" if match else "unmatched"
+
+
+_SHARED = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    redact,
+]
+
+
+def formatter() -> structlog.stdlib.ProcessorFormatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        use_get_message=False,
+    )
+
+
+def logging_config(*, level: str, sync_log: Path | None = None) -> dict[str, Any]:
+    """The `dictConfig` of the project. `sync_log` also takes what the sync engine logs; the file rotates at
+    10 MB."""
+    handlers: dict[str, Any] = {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "json",
+            "filters": ["route_only"],
+        }
+    }
+    sync_handlers = []
+    if sync_log is not None:
+        sync_handlers = ["sync_log"]
+        handlers["sync_log"] = {
+            "class": "logging.handlers.RotatingFileHandler",
+            "filename": str(sync_log),
+            "maxBytes": 10 * 1024 * 1024,
+            "backupCount": 5,
+            "delay": True,
+            "formatter": "json",
+        }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"route_only": {"()": "common.logs.RouteOnly"}},
+        "formatters": {"json": {"()": "common.logs.formatter"}},
+        "handlers": handlers,
+        "root": {"level": level, "handlers": ["console"]},
+        "loggers": {
+            "cars.sync": {"handlers": sync_handlers},
+            "django": {"handlers": [], "propagate": True},
+            # Refused requests have their own line (common.middleware); these would repeat it with the raw
+            # path.
+            "django.request": {"level": "ERROR"},
+            "django.server": {"level": "ERROR", "handlers": [], "propagate": True},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
+            # At INFO they log whole addresses, queries included.
+            "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
+            # django-structlog logs each task once; these would do it twice, with the results.
+            "celery.app.trace": {"level": "CRITICAL"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+        },
+    }
+
+
+def configure(config: dict[str, Any]) -> None:
+    """settings.LOGGING_CONFIG: sets up logging and structlog together."""
+    logging.config.dictConfig(config)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def echo_sql(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """A database execute wrapper (SQL_ECHO): logs each statement with its time, never the values bound to
+    it."""
+    started = time.perf_counter()
+    try:
+        return execute(sql, params, many, context)
+    finally:
+        structlog.get_logger("sql").info("sql", sql=sql, duration_ms=round((time.perf_counter() - started) * 1000, 3))

@@ -1,0 +1,179 @@
+"""Is it alive, and which part is not: for probes, dashboards and Prometheus."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import prometheus_client
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.core.cache import caches
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from django_prometheus.exports import ExportToDjangoView
+from drf_spectacular.utils import extend_schema
+from prometheus_client.core import GaugeMetricFamily
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import Heartbeat
+from common import clock
+from common.errors import error_response
+from common.permissions import Public
+from common.views import ApiView
+
+BEAT_LIMIT_S = 180  # The tick comes every minute.
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of the machinery at one moment. `age_s` is the beat's: seconds since its last tick."""
+
+    name: str
+    is_up: bool
+    latency_ms: float
+    age_s: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"state": "up" if self.is_up else "down", "latency_ms": self.latency_ms}
+        return body | ({"age_s": self.age_s} if self.name == "beat" else {})
+
+
+def examine(*, now: datetime) -> list[Component]:
+    """Asks every part; a part that is away costs its connection's time-out, at most a few seconds."""
+    database = _timed("database", _ask_database)
+    beat = _timed("beat", lambda: _beat_age_s(now=now)) if database.is_up else Component("beat", False, 0.0)
+    ticks = beat.age_s is not None and beat.age_s <= BEAT_LIMIT_S
+    return [
+        database,
+        _timed("cache", _ask_cache),
+        _timed("broker", _ask_broker),
+        Component("beat", ticks, beat.latency_ms, beat.age_s),
+    ]
+
+
+def _timed(name: str, ask: Callable[[], float | None]) -> Component:
+    started = time.perf_counter()
+    age_s, is_up = None, True
+    try:
+        age_s = ask()
+    except Exception as error:  # Whatever the driver raises, it is the answer.
+        is_up = False
+        log.warning("component_down", component=name, error=type(error).__name__)
+    return Component(name, is_up, round((time.perf_counter() - started) * 1000, 2), age_s)
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _ask_cache() -> None:
+    caches["default"].ping()  # type: ignore[attr-defined]
+
+
+def _ask_broker() -> None:
+    with current_app.connection_for_write() as broker:
+        broker.connect()
+
+
+def _beat_age_s(*, now: datetime) -> float | None:
+    tick = Heartbeat.objects.filter(name="beat").first()
+    return None if tick is None else round(max(0.0, tick.age_seconds(now=now)), 1)
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["healthy"])
+
+
+class ComponentSerializer(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(choices=["up", "down"])
+    latency_ms = serializers.FloatField()
+
+
+class BeatSerializer(ComponentSerializer):
+    age_s = serializers.FloatField(allow_null=True, help_text="Seconds since the last tick; null when there was none.")
+
+
+class DetailedHealthSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["healthy", "degraded", "unhealthy"])
+    database = ComponentSerializer()
+    cache = ComponentSerializer()
+    broker = ComponentSerializer()
+    beat = BeatSerializer()
+
+
+class _ProbeView(ApiView):
+    """Anybody may ask at any rate, also while the database that knows the users is away."""
+
+    authentication_classes = ()
+    permission_classes = (Public,)
+    throttle_classes = ()
+
+
+@extend_schema(tags=["health"], responses=HealthSerializer)
+class HealthView(_ProbeView):
+    """The process answers."""
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        return Response({"status": "healthy"})
+
+
+@extend_schema(tags=["health"], responses={200: DetailedHealthSerializer, 503: DetailedHealthSerializer})
+class DetailedHealthView(_ProbeView):
+    """Each part with its state: 503 when the database is down, `degraded` when another part is."""
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        components = {part.name: part for part in examine(now=clock.now())}
+        status = "healthy" if all(part.is_up for part in components.values()) else "degraded"
+        if not components["database"].is_up:
+            status = "unhealthy"
+        body = {"status": status} | {name: part.as_json() for name, part in components.items()}
+        if status == "unhealthy":
+            return Response(body, status=503, headers={"Retry-After": "5"})
+        return Response(body)
+
+
+class _Components:
+    """The same figures as Prometheus gauges, measured when they are read."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("forecourt_component_up", "1 when the part answers.", labels=["component"])
+        latency = GaugeMetricFamily("forecourt_component_latency_seconds", "How long it took.", labels=["component"])
+        age = GaugeMetricFamily("forecourt_beat_age_seconds", "Since the last tick of the schedule.")
+        for part in examine(now=clock.now()):
+            up.add_metric([part.name], float(part.is_up))
+            latency.add_metric([part.name], part.latency_ms / 1000)
+            if part.age_s is not None:
+                age.add_metric([], part.age_s)
+        yield from (up, latency, age)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text: the requests of all workers, and the parts. With METRICS_TOKEN only for its bearer, else only
+    for this machine itself."""
+    if not _may_read_metrics(request):
+        return error_response(401, "not_authenticated", "A token is needed.", headers={"WWW-Authenticate": "Bearer"})
+    answer: HttpResponse = ExportToDjangoView(request)
+    parts = prometheus_client.CollectorRegistry(auto_describe=False)
+    parts.register(_Components())  # type: ignore[arg-type]
+    answer.content += prometheus_client.generate_latest(parts)
+    return answer
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "")
+        return hmac.compare_digest(given.encode(), f"Bearer {settings.METRICS_TOKEN}".encode())
+    # Behind a proxy on this machine everybody comes from it.
+    return request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"} and not getattr(request, "is_forwarded", False)
