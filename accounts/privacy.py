@@ -1,0 +1,107 @@
+"""A person's right to a copy of their data and to be forgotten. Each app registers its share in
+`accounts.registry.personal_data`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.db import transaction
+from django.db.models import ProtectedError, RestrictedError
+
+from accounts.exports import delete_file
+from accounts.models import Export, IdempotencyRecord, Notification, NotificationPreference, SellerProfile, User
+from accounts.registry import PersonalData, personal_data
+from accounts.services import LastAdministrator, lock_administrators, lock_user
+
+_PROFILE = (
+    "id", "email", "username", "first_name", "last_name", "phone", "address_line1", "address_line2", "address_city",
+    "address_state", "address_zip", "address_country", "timezone", "is_active", "email_verified_at",
+    "identity_requested_at", "identity_verified_at", "payment_provider", "payment_reference", "payment_last4",
+    "clerk_user_id", "bid_limit", "last_login", "created_at", "updated_at",
+)  # fmt: skip
+# What a person is known by, and what it becomes in a row that has to stay.
+_BLANKED = (
+    "first_name", "last_name", "phone", "address_line1", "address_line2", "address_city", "address_state",
+    "address_zip", "address_country", "timezone", "payment_provider", "payment_reference", "payment_last4",
+)  # fmt: skip
+_NULLED = (
+    "username", "clerk_user_id", "bid_limit", "email_verified_at", "identity_requested_at", "identity_verified_at",
+    "last_login",
+)  # fmt: skip
+
+
+def register_own_data() -> None:
+    """Called once the apps are ready."""
+    personal_data.register("account", PersonalData(export=_own_data, erase=_erase_own_data))
+
+
+def export_personal_data(*, user: User, now: datetime) -> dict[str, Any]:
+    """All that the apps hold about the user: `{"generated_at", "data": {app: ...}}`."""
+    return {"generated_at": now, "data": {name: share.export(user) for name, share in personal_data.items()}}
+
+
+def delete_account(*, user: User, now: datetime) -> None:
+    """Deletes the user, or strips the person from the row when money, bids, tickets or the admin's log
+    still refer to it. Every session ends. Raises LastAdministrator, and whatever an app has against it."""
+    with transaction.atomic():
+        if lock_administrators() == {user.pk}:
+            raise LastAdministrator
+        locked = lock_user(user.pk)
+        # All of them, whatever the first one answers: each has something to erase.
+        referred_to = [share.erase(locked, now=now) for _, share in personal_data.items()]
+        if any(referred_to) or not _deleted(locked):
+            _anonymise(locked, now)
+
+
+def _deleted(user: User) -> bool:
+    """False when a row that nobody registered protects the user."""
+    try:
+        with transaction.atomic():
+            User.objects.get(pk=user.pk).delete()
+    except (ProtectedError, RestrictedError):
+        return False
+    return True
+
+
+def _anonymise(user: User, now: datetime) -> None:
+    user.email = f"deleted-{user.pk}@deleted.invalid"
+    for name in _BLANKED:
+        setattr(user, name, "")
+    for name in _NULLED:
+        setattr(user, name, None)
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.token_version += 1
+    user.anonymised_at = now
+    user.set_unusable_password()
+    user.groups.clear()
+    user.user_permissions.clear()
+    user.save()
+
+
+def _own_data(user: User) -> dict[str, Any]:
+    return {
+        "profile": User.objects.filter(pk=user.pk).values(*_PROFILE).get(),
+        "roles": user.role_names(),
+        "seller_profile": SellerProfile.objects.filter(user=user)
+        .values("business_name", "dealer_license_number", "tax_id", "approved_at", "created_at")
+        .first(),
+        "sign_ins": list(user.token_families.order_by("created_at").values("created_at", "expires_at", "revoked_at")),
+        "notification_preferences": list(user.notification_preferences.values("kind", "in_app", "email")),
+        "notifications": list(
+            user.notifications.order_by("id").values("kind", "title", "body", "data", "created_at", "read_at")
+        ),
+        "exports": list(user.exports.order_by("created_at").values("id", "kind", "params", "status", "created_at")),
+    }
+
+
+def _erase_own_data(user: User, *, now: datetime) -> bool:  # noqa: ARG001
+    for export_id in Export.objects.filter(owner=user).values_list("pk", flat=True):
+        transaction.on_commit(partial(delete_file, export_id))
+    for model in (Notification, NotificationPreference, IdempotencyRecord, SellerProfile):
+        model._default_manager.filter(user=user).delete()
+    Export.objects.filter(owner=user).delete()
+    user.token_families.all().delete()
+    return LogEntry.objects.filter(user=user).exists()

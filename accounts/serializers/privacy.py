@@ -1,0 +1,13 @@
+"""Shape of the copy of a person's data."""
+
+from __future__ import annotations
+
+from common.fields import StrictDateTimeField, StrictDictField
+from common.serializers import StrictSerializer
+
+
+class PersonalDataSerializer(StrictSerializer):
+    """`data` has one member per app that holds something about the person."""
+
+    generated_at = StrictDateTimeField(read_only=True)
+    data = StrictDictField(read_only=True)

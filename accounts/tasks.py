@@ -1,0 +1,49 @@
+"""The jobs of accounts: each reads the clock, calls a service and ends. The schedule is in the database."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from accounts import exports, notifications
+from accounts.models import Heartbeat
+from accounts.upkeep import delete_stale_rows
+from common.clock import database_now
+from common.doorbell import ring_on_commit
+from common.sweeps import sweep
+
+
+@shared_task
+def heartbeat() -> None:
+    """That this runs proves beat, broker and worker; the health page reads when it last did."""
+    Heartbeat.objects.update_or_create(name="beat", defaults={"beat_at": database_now()})
+
+
+@shared_task
+def deliver_notification(notification_id: int) -> None:
+    notifications.deliver(notification_id=notification_id, now=database_now())
+
+
+@shared_task
+def sweep_mail() -> None:
+    for notification_id in notifications.due_mail(now=database_now()):
+        notifications.deliver(notification_id=notification_id, now=database_now())
+
+
+@shared_task
+def run_export(export_id: str) -> None:
+    exports.run_export(export_id=export_id, now=database_now())
+
+
+@shared_task
+def sweep_exports() -> None:
+    for export_id in exports.due_exports(now=database_now()):
+        ring_on_commit("accounts.tasks.run_export", str(export_id))
+
+
+@shared_task
+def clean_up() -> None:
+    """Daily: files past their time, and rows that only mattered for a while."""
+    now = database_now()
+    sweep(exports.expired_exports(now=now), exports.expire_export, now=now)
+    exports.delete_orphans(now=now)
+    delete_stale_rows(now=now)

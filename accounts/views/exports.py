@@ -1,0 +1,79 @@
+"""Files for their owners."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import QuerySet
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import exports
+from accounts.idempotency import idempotent
+from accounts.models import Export
+from accounts.serializers.exports import ExportRequestSerializer, ExportSerializer
+from common.clock import now
+from common.renderers import JSONRenderer, dump_json
+from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin
+
+
+class CSVFileRenderer(BaseRenderer):
+    """Lets a client ask for `text/csv`. The file itself is streamed as it is; only errors come by here."""
+
+    media_type = "text/csv"
+    format = "csv"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return dump_json(data)
+
+
+class ExportViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
+    """The caller's own exports, the newest first; everybody else's do not exist."""
+
+    queryset = Export.objects.order_by("-created_at", "id")
+    serializer_class = ExportSerializer
+    action_serializers = {"create": ExportRequestSerializer}
+    throttle_scopes = {"create": "exports"}
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Export]:
+        return super().get_queryset().filter(owner_id=self.request.user.pk)
+
+    @extend_schema(responses={202: ExportSerializer})
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Ask for a file; a worker writes it. The same request while one is being written answers that
+        one."""
+        data = self.validated(ExportRequestSerializer)
+        export = exports.request_export(owner=request.user, now=now(), **data)
+        return self.answer(export, status=202, headers=self.location_of(export))
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, CSVFileRenderer], pagination_class=None)
+    def download(self, request: Request, pk: Any) -> FileResponse:
+        """The file. 409 while there is none, and after its time."""
+        export = self.get_object()
+        name = quote(export.file_name)
+        return FileResponse(
+            exports.open_export(export=export, now=now()),
+            content_type="text/csv; charset=utf-8",
+            headers={
+                "Content-Disposition": f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}",
+                "Content-Length": str(export.bytes),
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Errors are JSON, also for those who asked for `text/csv`."""
+        if isinstance(response, Response) and isinstance(request.accepted_renderer, CSVFileRenderer):
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)

@@ -1,0 +1,34 @@
+"""A copy of one's data, and the end of one's account."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.privacy import delete_account, export_personal_data
+from accounts.serializers.privacy import PersonalDataSerializer
+from accounts.views.auth import MeViewSet
+from common.clock import now
+from common.views import ApiView
+
+
+class PersonalDataView(ApiView):
+    throttle_scope = "exports"
+
+    @extend_schema(responses={200: PersonalDataSerializer})
+    def get(self, request: Request) -> Response:
+        """All that is stored about the caller, by app, as a file."""
+        data = export_personal_data(user=request.user, now=now())
+        return Response(data, headers={"Content-Disposition": 'attachment; filename="personal-data.json"'})
+
+
+class AccountViewSet(MeViewSet):
+    """The caller's own account, which its owner may end."""
+
+    @extend_schema(request=None, responses={204: None})
+    def destroy(self, request: Request) -> Response:
+        """Delete the account. Where money, bids or tickets refer to it, they stay and the person is taken
+        out of them. All sessions end. The last administrator is refused (409)."""
+        delete_account(user=request.user, now=now())
+        return Response(status=204)

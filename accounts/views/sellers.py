@@ -1,0 +1,70 @@
+"""Dealers, and their approval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import sellers
+from accounts.models import SellerProfile
+from accounts.serializers.sellers import STATUSES, SellerProfileSerializer, SellerProfileUpdateSerializer
+from common.clock import now
+from common.errors import NotFound
+from common.filters import ChoiceFilter, StrictFilterSet
+from common.permissions import HasPerm
+from common.views import ApiView, ApiViewSet, ListMixin, RetrieveMixin, command, conditional
+
+
+class StatusFilter(ChoiceFilter):
+    """A profile is approved when it carries the time of its approval."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return qs.filter(approved_at__isnull=value == "pending")
+
+
+class SellerProfileFilterSet(StrictFilterSet):
+    status = StatusFilter(choices=STATUSES)
+
+    class Meta:
+        model = SellerProfile
+        fields: list[str] = []
+
+
+class OwnSellerProfileView(ApiView):
+    """The caller's own profile."""
+
+    @extend_schema(responses={200: SellerProfileSerializer})
+    def get(self, request: Request) -> Response:
+        """404 until one is put."""
+        profile = SellerProfile.objects.filter(user_id=request.user.pk).first()
+        if profile is None:
+            raise NotFound
+        return conditional(request, self.represent(profile, SellerProfileSerializer))
+
+    @extend_schema(
+        request=SellerProfileUpdateSerializer,
+        responses={200: SellerProfileSerializer, 201: SellerProfileSerializer},
+    )
+    def put(self, request: Request) -> Response:
+        """Make or replace it. What was approved needs approval again once it says something else."""
+        values = self.validated(SellerProfileUpdateSerializer)
+        profile, created = sellers.save_seller_profile(user=request.user, values=values)
+        return Response(self.represent(profile, SellerProfileSerializer), status=201 if created else 200)
+
+
+class SellerProfileViewSet(ListMixin, RetrieveMixin, ApiViewSet):
+    """All profiles, for moderators."""
+
+    queryset = SellerProfile.objects.order_by("id")
+    serializer_class = SellerProfileSerializer
+    filterset_class = SellerProfileFilterSet
+    permission_classes = [HasPerm.of("accounts.approve_sellerprofile")]
+
+    @command(detail=True, response=SellerProfileSerializer)
+    def approve(self, request: Request, pk: int) -> Response:
+        """Approve what the profile says now; its owner is told."""
+        return self.answer(sellers.approve_seller_profile(profile_id=pk, approver=request.user, now=now()))
