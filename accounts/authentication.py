@@ -18,21 +18,27 @@ from accounts.tokens import AccessToken, Claims, InvalidToken, read_token
 from common.prepared import prepared_cursor
 
 # What views read of the signed-in user. The rest is loaded when asked for, by a statement of its own.
-LOADED = (
+LOADED = {
     "id", "email", "username", "first_name", "last_name", "timezone", "is_active", "is_staff", "is_superuser",
     "email_verified_at", "identity_verified_at", "payment_reference", "bid_limit", "token_version",
-)  # fmt: skip
+}  # fmt: skip
+
+
+def bearer_token(request: Request) -> str | None:
+    """What follows `Bearer` in the Authorization header; None without one, or with another scheme."""
+    scheme, _, encoded = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return encoded.strip() if scheme.lower() == "bearer" else None
 
 
 class BearerAuthentication(authentication.BaseAuthentication):
     """`Authorization: Bearer <access token>`. Sets `request.auth` to the token's `Claims`."""
 
     def authenticate(self, request: Request) -> tuple[User, Claims] | None:
-        scheme, _, encoded = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != "bearer":
+        encoded = bearer_token(request)
+        if encoded is None:
             return None
         try:
-            claims = read_token(AccessToken, encoded.strip())
+            claims = read_token(AccessToken, encoded)
         except InvalidToken as error:
             raise AuthenticationFailed(code="token_not_valid") from error
         user = load_user(claims)
@@ -67,7 +73,7 @@ def load_user(claims: Claims) -> User | None:
     if row is None:
         return None
     *values, family_is_live, permissions = row
-    user = User.from_db(DEFAULT_DB_ALIAS, LOADED, _converted(values))
+    user = User.from_db(DEFAULT_DB_ALIAS, _columns(), _converted(values))
     if not (user.is_active and family_is_live and user.token_version == claims.token_version):
         return None
     user.loaded_permissions = frozenset((permissions or "").split())
@@ -75,9 +81,15 @@ def load_user(claims: Claims) -> User | None:
 
 
 @cache
+def _columns() -> tuple[str, ...]:
+    """In the order of the model, which is what `Model.from_db` takes."""
+    return tuple(field.attname for field in User._meta.concrete_fields if field.attname in LOADED)
+
+
+@cache
 def _statement(vendor: str) -> str:
     aggregate = "string_agg" if vendor == "postgresql" else "group_concat"
-    columns = ", ".join(f"u.{name}" for name in LOADED)
+    columns = ", ".join(f"u.{name}" for name in _columns())
     return (
         f"SELECT {columns}, f.id IS NOT NULL AS family_is_live,"
         f" (SELECT {aggregate}(c.app_label || '.' || p.codename, ' ')"
@@ -98,7 +110,7 @@ def _family_parameter(family: uuid.UUID) -> Any:
 def _converters(vendor: str) -> tuple[tuple[int, Sequence[Any], Any], ...]:
     """Per column that the driver does not answer as its Python type: how Django converts it."""
     connection = connections[DEFAULT_DB_ALIAS]
-    columns = [User._meta.get_field(name).get_col(User._meta.db_table) for name in LOADED]
+    columns = [User._meta.get_field(name).get_col(User._meta.db_table) for name in _columns()]
     found = (
         (
             index,

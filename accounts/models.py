@@ -36,9 +36,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     """A person. Everybody is a customer and buyer; Django groups add roles (see `accounts.roles`)."""
 
-    email = models.EmailField(
-        max_length=254, unique=True, help_text="Stored NFKC and case folded; the sign-in name."
-    )
+    email = models.EmailField(max_length=254, unique=True, help_text="Stored NFKC and case folded; the sign-in name.")
     username = models.CharField(max_length=64, null=True, blank=True)
     username_key = models.CharField(max_length=128, null=True, blank=True, unique=True, editable=False)
     first_name = models.CharField(max_length=150, blank=True)
@@ -50,13 +48,9 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     address_state = models.CharField(max_length=100, blank=True)
     address_zip = models.CharField(max_length=20, blank=True)
     address_country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2.")
-    timezone = models.CharField(
-        max_length=64, blank=True, help_text="IANA name; blank means the deployment's."
-    )
+    timezone = models.CharField(max_length=64, blank=True, help_text="IANA name; blank means the deployment's.")
     is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(
-        default=False, help_text="May enter the admin; follows staff group membership."
-    )
+    is_staff = models.BooleanField(default=False, help_text="May enter the admin; follows staff group membership.")
     email_verified_at = models.DateTimeField(null=True, blank=True)
     identity_requested_at = models.DateTimeField(null=True, blank=True)
     identity_verified_at = models.DateTimeField(null=True, blank=True)
@@ -65,9 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
     payment_last4 = models.CharField(max_length=4, blank=True)
     clerk_user_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     bid_limit = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
-    token_version = models.PositiveIntegerField(
-        default=0, help_text="Raising it ends every session of the user."
-    )
+    token_version = models.PositiveIntegerField(default=0, help_text="Raising it ends every session of the user.")
     anonymised_at = models.DateTimeField(null=True, blank=True)
 
     USERNAME_FIELD = "email"
@@ -78,6 +70,7 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
 
     class Meta:
         ordering = ["id"]
+        permissions = [("verify_identity", "Can confirm who a person is")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(bid_limit__isnull=True) | Q(bid_limit__gte=0), name="user_bid_limit_positive"
@@ -104,18 +97,30 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
 
     def role_names(self) -> list[str]:
         """The user's roles in alphabetical order; a superuser also is an `administrator`."""
-        names = sorted(group.name for group in self.groups.all())
-        return ["administrator", *names] if self.is_superuser else names
+        return ["administrator", *self.group_names] if self.is_superuser else self.group_names
 
     def get_full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.username or self.email
 
     @property
+    def group_names(self) -> list[str]:
+        return sorted(group.name for group in self.groups.all())
+
+    def permission_names(self) -> list[str]:
+        """`app.codename` of everything the user may do, in alphabetical order."""
+        return sorted(self.get_all_permissions())
+
+    @property
+    def payment_profile(self) -> dict[str, str] | None:
+        """What may be shown of the means of payment on file."""
+        if not self.payment_reference:
+            return None
+        return {"provider": self.payment_provider, "last4": self.payment_last4}
+
+    @property
     def can_bid(self) -> bool:
         """Active, e-mail and identity verified, and a payment profile on file."""
-        return bool(
-            self.is_active and self.email_verified_at and self.identity_verified_at and self.payment_reference
-        )
+        return bool(self.is_active and self.email_verified_at and self.identity_verified_at and self.payment_reference)
 
 
 class SellerProfile(TimestampedModel):
@@ -200,9 +205,7 @@ class Notification(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     read_at = models.DateTimeField(null=True, blank=True)
     mail_status = models.CharField(max_length=8, choices=MailStatus, default=MailStatus.PENDING)
-    mail_due_at = models.DateTimeField(
-        default=timezone.now, help_text="Next attempt, or the end of the running claim."
-    )
+    mail_due_at = models.DateTimeField(default=timezone.now, help_text="Next attempt, or the end of the running claim.")
     mail_attempts = models.PositiveSmallIntegerField(default=0)
     mail_sent_at = models.DateTimeField(null=True, blank=True)
     mail_error = models.CharField(max_length=200, blank=True)
@@ -214,9 +217,7 @@ class Notification(models.Model):
         ]
         indexes = [
             models.Index(fields=["user", "-id"], condition=Q(in_app=True), name="notification_inbox"),
-            models.Index(
-                fields=["user"], condition=Q(in_app=True, read_at__isnull=True), name="notification_unread"
-            ),
+            models.Index(fields=["user"], condition=Q(in_app=True, read_at__isnull=True), name="notification_unread"),
             models.Index(
                 fields=["mail_due_at"],
                 condition=Q(mail_status__in=["pending", "sending"]),
@@ -237,9 +238,7 @@ class NotificationPreference(models.Model):
     email = models.BooleanField(default=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "kind"], name="notification_preference_unique")
-        ]
+        constraints = [models.UniqueConstraint(fields=["user", "kind"], name="notification_preference_unique")]
 
     def __str__(self) -> str:
         return self.kind
@@ -260,9 +259,7 @@ class IdempotencyRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["user", "method", "path", "key"], name="idempotency_record_unique"
-            ),
+            models.UniqueConstraint(fields=["user", "method", "path", "key"], name="idempotency_record_unique"),
         ]
         indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
 

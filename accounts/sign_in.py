@@ -14,6 +14,7 @@ from django.utils.crypto import salted_hmac
 from accounts.models import LoginCounter, User
 from common.errors import DomainError
 from common.text import email_key, natural_key
+from common.throttling import network_of
 
 Scope = LoginCounter.Scope
 
@@ -28,6 +29,9 @@ class SignInLocked(DomainError):
     def __init__(self, *, retry_after: int) -> None:
         super().__init__()
         self.retry_after = retry_after
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
 
 
 def find_user(identifier: str) -> User | None:
@@ -70,17 +74,22 @@ def reserve_attempt(*, account: str, address: str, now: datetime) -> None:
 
     Committed before the caller hashes. Raises `SignInLocked` and counts neither when either is at its limit.
     """
-    with transaction.atomic():
+    with transaction.atomic(durable=True):
         _reserve(Scope.ACCOUNT, account, limit=settings.LOGIN_FAILURES_PER_ACCOUNT, now=now)
         if address:
-            _reserve(Scope.ADDRESS, address, limit=settings.LOGIN_FAILURES_PER_ADDRESS, now=now)
+            _reserve(Scope.ADDRESS, network_of(address), limit=settings.LOGIN_FAILURES_PER_ADDRESS, now=now)
+
+
+def forget_failures(*, user: User) -> None:
+    """Lift the lock of an account whose owner has proven otherwise who they are."""
+    LoginCounter.objects.filter(scope=Scope.ACCOUNT, key=_hashed(f"user:{user.pk}")).delete()
 
 
 def settle_success(*, account: str, address: str) -> None:
     """Forget the account's failures; give the address back the attempt that turned out well."""
     LoginCounter.objects.filter(scope=Scope.ACCOUNT, key=_hashed(account)).delete()
     if address:
-        LoginCounter.objects.filter(scope=Scope.ADDRESS, key=_hashed(address), failures__gt=0).update(
+        LoginCounter.objects.filter(scope=Scope.ADDRESS, key=_hashed(network_of(address)), failures__gt=0).update(
             failures=F("failures") - 1
         )
 

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import pytest
 from django.contrib.auth.models import Group, Permission
-from django.core.cache import caches
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from common.throttling import process_counter
 from tests.factories import UserFactory
 
 
@@ -21,9 +21,9 @@ class MakeUser(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def _clean_local_cache() -> None:
-    """The local cache outlives a test; the shared one is in the database that is rolled back, or is Redis."""
-    caches["local"].clear()
+def _fresh_rate_limits() -> None:
+    """What this process counted outlives a test; the shared cache is in the database, which is rolled back."""
+    process_counter.clear()
 
 
 @pytest.fixture

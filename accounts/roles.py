@@ -1,0 +1,60 @@
+"""Roles are Django groups with model permissions. The apps' data migrations make them, staff edit them in the
+admin; views ask for permissions and never for a group's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.management import create_permissions
+
+# Name -> permissions of all apps, also of those that come later. Membership of any of these groups lets a
+# person enter the admin (`User.is_staff`).
+ROLES: dict[str, list[str]] = {
+    "mechanic": [],
+    "service_advisor": [
+        "cars.add_vehicle",
+        "cars.change_vehicle",
+        "cars.delete_vehicle",
+        "cars.reassign_vehicle",
+        "cars.view_vehicle",
+    ],
+    "parking_manager": [],
+    "parking_attendant": [],
+    "moderator": [
+        "accounts.approve_sellerprofile",
+        "accounts.verify_identity",
+        "accounts.view_sellerprofile",
+    ],
+    "finance": [],
+}
+
+
+def granting(app_label: str, *codenames: str) -> Callable[[Any, Any], None]:
+    """Code for `migrations.RunPython`: makes the groups and gives them what `ROLES` says of one app.
+
+    With `codenames` only these, so that a later migration does not give back what staff took away. The
+    migration must depend on the app's models and on accounts' `0002_roles`. Permissions that do not exist at
+    that point of the history are left to the migration that brings them.
+    """
+
+    def forwards(apps: Any, schema_editor: Any) -> None:
+        permissions = _permissions_of(apps, app_label, schema_editor.connection.alias)
+        groups = apps.get_model("auth", "Group").objects.using(schema_editor.connection.alias)
+        for role, names in ROLES.items():
+            group, _ = groups.get_or_create(name=role)
+            wanted = [name.partition(".")[2] for name in names if name.startswith(f"{app_label}.")]
+            chosen = [name for name in wanted if name in permissions and (not codenames or name in codenames)]
+            group.permissions.add(*(permissions[name] for name in chosen))
+
+    return forwards
+
+
+def _permissions_of(apps: Any, app_label: str, using: str) -> dict[str, Any]:
+    """Codename -> permission. Django makes permissions after all migrations; here they are needed before."""
+    app_config = apps.get_app_config(app_label)
+    app_config.models_module = True  # A historical app has none, and without it nothing is created.
+    create_permissions(app_config, verbosity=0, interactive=False, using=using, apps=apps)
+    app_config.models_module = None
+    permissions = apps.get_model("auth", "Permission").objects.using(using)
+    return {row.codename: row for row in permissions.filter(content_type__app_label=app_label)}
