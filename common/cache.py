@@ -172,7 +172,7 @@ class SoftRedisCache(_SoftCache, RedisCache):
     soft_errors = (RedisError, ConnectionInterrupted, OSError)
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
-        super().__init__(server, params)
+        super().__init__(server, params)  # type: ignore[call-arg, arg-type]  # mypy does not see RedisCache.
         self.circuit = _circuit("redis", server)
 
     def count(self, key: str, *, window_s: int) -> tuple[int, float] | None:
@@ -213,7 +213,8 @@ class SoftDatabaseCache(_SoftCache, DatabaseCache):
 
     def _store(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         """Django's `set` hides that a write lost a race; an invalidation must know."""
-        return cast(bool, self._base_set("set", self.make_and_validate_key(key, version=version), value, timeout))
+        full_key = self.make_and_validate_key(key, version=version)
+        return cast(bool, self._base_set("set", full_key, value, timeout))  # type: ignore[attr-defined]
 
 
 class CacheNamespace:
@@ -256,7 +257,8 @@ class CacheNamespace:
         namespace."""
         openings = _openings()
         # A second try, because two first tokens of a table race for the same row and one of them loses.
-        done = any(caches["default"].set(self._token_key, _new_token(), None) is not False for _ in range(2))
+        cache: Any = caches["default"]
+        done = any(cache.set(self._token_key, _new_token(), None) is not False for _ in range(2))
         self._renewed_at = openings if done else None
         return done
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(
@@ -78,7 +78,7 @@ def route_of(request: Any) -> str:
     return f"/{match.route}" if match else "unmatched"
 
 
-_SHARED = [
+_SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

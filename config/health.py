@@ -128,6 +128,14 @@ class HealthView(_ProbeView):
         return Response({"status": "healthy"})
 
 
+class ApiHealthView(HealthView):
+    """The same under /api, where some clients look for it."""
+
+    @extend_schema(operation_id="api_health_retrieve")
+    def get(self, request: Request) -> Response:
+        return super().get(request)
+
+
 @extend_schema(tags=["health"], responses={200: DetailedHealthSerializer, 503: DetailedHealthSerializer})
 class DetailedHealthView(_ProbeView):
     """Each part with its state: 503 when the database is down, `degraded` when another part is."""
@@ -166,7 +174,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return error_response(401, "not_authenticated", "A token is needed.", headers={"WWW-Authenticate": "Bearer"})
     answer: HttpResponse = ExportToDjangoView(request)
     parts = prometheus_client.CollectorRegistry(auto_describe=False)
-    parts.register(_Components())  # type: ignore[arg-type]
+    parts.register(_Components())
     answer.content += prometheus_client.generate_latest(parts)
     return answer
 

@@ -3,8 +3,8 @@ install."""
 
 from config.settings.base import *
 from config.settings.base import JWT_SECRET_KEY as _JWT_SECRET_KEY
-from config.settings.base import env, simple_jwt
-from config.settings.environment import development_secret
+from config.settings.base import simple_jwt
+from config.settings.environment import development_secret, env
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or development_secret("SECRET_KEY")
 JWT_SECRET_KEY = _JWT_SECRET_KEY or development_secret("JWT_SECRET_KEY")

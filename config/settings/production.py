@@ -22,9 +22,9 @@ from config.settings.base import (
     METRICS_TOKEN,
     PROVIDER_ALLOW_PRIVATE,
     REDIS_URL,
-    env,
     simple_jwt,
 )
+from config.settings.environment import env
 
 SECRET_KEY = env.str("SECRET_KEY", default="")
 SIMPLE_JWT = simple_jwt(secret=JWT_SECRET_KEY)

@@ -1,8 +1,9 @@
 """The test run: as local, with cheap passwords, mails in memory and throttles left to the tests that are
 about them."""
 
+from common.logs import logging_config
 from config.settings.local import *
-from config.settings.local import DATABASES, LOG_LEVEL, logging_config
+from config.settings.local import DATABASES, LOG_LEVEL
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -10,6 +11,6 @@ DISABLE_THROTTLES = True
 PROVIDER_ALLOW_PRIVATE = True  # The stand-in servers listen on loopback.
 LOG_FILES = False
 LOGGING = logging_config(level=LOG_LEVEL)
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if str(DATABASES["default"]["ENGINE"]).endswith("sqlite3"):
     # A file, because threads of one test need connections of their own to the same data.
     DATABASES["default"]["TEST"] = {"NAME": str(DATABASES["default"]["NAME"]) + ".test"}
