@@ -79,7 +79,7 @@ def load_body(request: Request, limit: int) -> None:
             raise PayloadTooLarge
         _ = django_request.body
     elif "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower():
-        source = meta["wsgi.input"] if "wsgi.input" in meta else django_request._stream
+        source = meta.get("wsgi.input") or django_request._stream
         django_request._body = body = source.read(limit + 1)
         if len(body) > limit:
             raise PayloadTooLarge
@@ -107,9 +107,9 @@ class ApiView(StrictViewMixin, APIView):
 class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
     """A viewset on one queryset.
 
-    `serializer_class` is the shape of the answer. `action_serializers[action]` overrides it: for `list` and `retrieve` the
-    answer, for `create`, `update` and `partial_update` (which falls back to `update`) the body; what these answer is the
-    shape of `retrieve`. `action_permissions[action]` replaces `permission_classes`; `partial_update` falls back to
+    `serializer_class` is the shape of the answer. `action_serializers[action]` overrides it: for `list` and `retrieve`
+    the answer, for `create`, `update` and `partial_update` (which falls back to `update`) the body; what these answer
+    is the shape of `retrieve`. `action_permissions[action]` replaces `permission_classes`; `partial_update` falls back to
     `update`.
     """
 
@@ -128,7 +128,9 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
     def get_response_serializer_class(self) -> type[BaseSerializer[Any]]:
         if self.action == "list":
             return self.get_serializer_class()
-        return self.action_serializers.get("retrieve", self.serializer_class)  # type: ignore[arg-type, return-value]
+        # A command sets the instance's serializer_class to that of its body.
+        default = type(self).serializer_class
+        return self.action_serializers.get("retrieve", default)  # type: ignore[arg-type, return-value]
 
     def _by_action(self, table: dict[str, Any], default: Any) -> Any:
         action_name = self.action or ""
@@ -146,9 +148,7 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
         handler: Any = getattr(self, self.action)
         return handler.query_class.read(self.request.query_params)  # type: ignore[no-any-return]
 
-    def listing(
-        self, queryset: QuerySet[Any], serializer_class: type[BaseSerializer[Any]] | None = None
-    ) -> Response:
+    def listing(self, queryset: QuerySet[Any], serializer_class: type[BaseSerializer[Any]] | None = None) -> Response:
         """A page of `queryset`, filtered by the view's filter set, in the list envelope."""
         page = self.paginate_queryset(self.filter_queryset(queryset))
         return self.get_paginated_response(
@@ -196,9 +196,7 @@ class CreateMixin:
 
     def location_of(self: Any, instance: Any) -> dict[str, str]:
         lookup = self.lookup_url_kwarg or self.lookup_field
-        return {
-            "Location": self.reverse_action("detail", kwargs={lookup: getattr(instance, self.lookup_field)})
-        }
+        return {"Location": self.reverse_action("detail", kwargs={lookup: getattr(instance, self.lookup_field)})}
 
     def perform_create(self, data: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -263,8 +261,9 @@ def reading(
     schema: dict[str, Any] | None = None,
     **view: Any,
 ) -> Callable[[Any], Any]:
-    """`GET /things[/{id}]/noun`. A single answer takes the parameters of `query`. For a list give `response=X(many=True)`
-    and answer with `self.listing(queryset, X)`; `pagination_class=` and `filterset_class=` then act as on a viewset."""
+    """`GET /things[/{id}]/noun`. A single answer takes the parameters of `query`. For a list give
+    `response=X(many=True)` and answer with `self.listing(queryset, X)`; `pagination_class=` and `filterset_class=` then
+    act as on a viewset."""
     many = getattr(response, "many", False)
 
     def decorate(method: Any) -> Any:
