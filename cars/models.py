@@ -28,11 +28,10 @@ class CarQuerySet(models.QuerySet["Car"]):
         """The makes with the number of their rows, in one spelling each: `{"make_key", "name", "count"}`."""
         return self.values("make_key").annotate(name=Min("make"), count=Count("id")).order_by("make_key")
 
-    def models_of(self, make: str, *, year: int | None = None) -> models.QuerySet[Any, dict[str, Any]]:
-        """The models of a make (any spelling), of one year or all: `{"model_key", "name", "count"}`."""
-        rows = self.filter(make_key=natural_key(make))
-        rows = rows if year is None else rows.filter(year=year)
-        return rows.values("model_key").annotate(name=Min("model"), count=Count("id")).order_by("model_key")
+    def models_of(self, make: str) -> models.QuerySet[Any, dict[str, Any]]:
+        """The models of a make (in any spelling), likewise: `{"model_key", "name", "count"}`."""
+        rows = self.filter(make_key=natural_key(make)).values("model_key")
+        return rows.annotate(name=Min("model"), count=Count("id")).order_by("model_key")
 
 
 class Car(TimestampedModel):
@@ -118,6 +117,7 @@ class SyncSource(models.Model):
     cursor = models.JSONField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_full_at = models.DateTimeField(null=True, blank=True)
+    full_due = models.BooleanField(default=False, help_text="A full run was asked for while another one was running.")
     consecutive_failures = models.PositiveIntegerField(default=0)
     breaker_opened_count = models.PositiveIntegerField(default=0)
     breaker_open_until = models.DateTimeField(null=True, blank=True)
@@ -265,8 +265,11 @@ class Vehicle(TimestampedModel):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep the plate's key in step with the plate, whoever saves."""
-        self.plate_key = plate_key(self.plate)
+        self.set_plate_key()
         super().save(*args, **kwargs)
+
+    def set_plate_key(self) -> None:
+        self.plate_key = plate_key(self.plate)
 
 
 class OdometerReading(models.Model):

@@ -2,5 +2,17 @@
 
 from __future__ import annotations
 
-routes: list[tuple[str, type, str]] = []
-urlpatterns: list = []
+from django.urls import path
+
+from cars.views.cars import CarViewSet
+from cars.views.garage import VehicleViewSet
+from cars.views.vin import VinDecodeView, VinView
+
+routes: list[tuple[str, type, str]] = [
+    ("cars", CarViewSet, "car"),
+    ("garage", VehicleViewSet, "vehicle"),
+]
+urlpatterns: list = [
+    path("vin/decode", VinDecodeView.as_view(), name="vin-decode"),
+    path("vin/<str:vin>", VinView.as_view(), name="vin"),
+]

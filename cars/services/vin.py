@@ -1,0 +1,109 @@
+"""What a VIN says: the rules here first, then whoever `cars.vin_providers` asks, remembered in VinDecode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.core.cache import caches
+
+from cars import vin as rules
+from cars.models import VinDecode
+from cars.vin_providers import Decoded, VinInfo, VinProvider, current_provider
+from common.errors import Unprocessable
+from common.http import OutsideError
+
+KEEP_FOUND = timedelta(days=30)
+KEEP_NOT_FOUND = timedelta(days=1)
+REST_AFTER_FAILURE_S = 30  # Per process: while a provider hangs, not every request waits for it.
+UNAVAILABLE = rules.Finding("provider_unavailable", "The VIN service did not answer; this is our own reading.")
+UNCONFIRMED = rules.Finding("not_confirmed", "The VIN service does not know this VIN without reservations.")
+
+log = structlog.get_logger(__name__)
+
+
+class InvalidVin(Unprocessable):
+    """Not the number of a vehicle. `meta.findings` lists what is wrong: length, character, implausible,
+    check_digit_mismatch."""
+
+    code = "invalid_vin"
+
+
+@dataclass(frozen=True, slots=True)
+class VinAnswer:
+    """What is known about a VIN. `source` is who says so (`local`: the number itself); `verified` only when an outside
+    source knows this very VIN."""
+
+    report: rules.VinReport
+    source: str
+    verified: bool
+    attributes: Mapping[str, str]
+    warnings: tuple[rules.Finding, ...]
+
+
+def check_vin(*, vin: str, exempt_reason: str = "", now: datetime) -> rules.VinReport:
+    """Normalise and check a VIN by the rules alone. Raises InvalidVin; what is only suspicious is in `warnings`."""
+    report = rules.validate(vin, today=now.date(), exempt_reason=exempt_reason)
+    if not report.ok:
+        findings = [{"code": finding.code, "detail": finding.message} for finding in report.errors]
+        message = " ".join(finding.message for finding in report.errors)
+        raise InvalidVin(message, attr="vin", meta={"findings": findings})
+    return report
+
+
+def decode_vin(*, vin: str, exempt_reason: str = "", now: datetime) -> VinAnswer:
+    """Check a VIN and say what vehicle it is. Raises InvalidVin.
+
+    Costs a call of up to 5 s when an outside provider is set and its answer is not remembered: never call it inside a
+    transaction. A provider that fails leaves our own reading and a warning.
+    """
+    report = check_vin(vin=vin, exempt_reason=exempt_reason, now=now)
+    if not report.wmi:  # Admitted by an exemption: no provider knows it.
+        return VinAnswer(report, "local", verified=False, attributes={}, warnings=report.warnings)
+    provider = current_provider()
+    warnings = report.warnings
+    try:
+        decoded = _remembered(provider, report.vin, now=now) if provider.outside else provider.decode(report.vin)
+    except OutsideError as error:
+        log.warning("vin_provider_failed", provider=provider.name, code=error.code)
+        provider = VinInfo()
+        decoded = provider.decode(report.vin)
+        warnings += (UNAVAILABLE,)
+    verified = provider.outside and decoded.found
+    if provider.outside and not verified:
+        warnings += (UNCONFIRMED,)
+    source = provider.name if decoded.attributes or provider.outside else "local"
+    return VinAnswer(report, source, verified, decoded.attributes, warnings)
+
+
+def _remembered(provider: VinProvider, vin: str, *, now: datetime) -> Decoded:
+    """The provider's answer, asked for at most once in the time it is kept. Raises OutsideError."""
+    row = VinDecode.objects.filter(vin=vin, provider=provider.name, expires_at__gt=now).first()
+    if row is not None:
+        return Decoded(row.found, row.attributes)
+    decoded = _ask(provider, vin)
+    keep = KEEP_FOUND if decoded.found else KEEP_NOT_FOUND
+    VinDecode.objects.update_or_create(
+        vin=vin,
+        provider=provider.name,
+        defaults={
+            "found": decoded.found,
+            "attributes": decoded.attributes,
+            "fetched_at": now,
+            "expires_at": now + keep,
+        },
+    )
+    return decoded
+
+
+def _ask(provider: VinProvider, vin: str) -> Decoded:
+    resting = f"vin provider {provider.name} failed"
+    if error := caches["local"].get(resting):
+        raise OutsideError(error, provider.name)
+    try:
+        return provider.decode(vin)
+    except OutsideError as error:
+        caches["local"].set(resting, error.code, REST_AFTER_FAILURE_S)
+        raise

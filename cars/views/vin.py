@@ -1,0 +1,79 @@
+"""VIN decoding: `/api/vin`."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cars import services
+from cars.serializers.vin import VinAnswerSerializer, VinDecodeRequestSerializer
+from common import clock
+from common.views import ApiView
+
+ABOUT = (
+    "The number is checked first: 17 characters without I, O and Q, plausible, and for North America the check digit; "
+    "what is wrong is 422 `invalid_vin` with the findings in `meta`. Then the deployment's provider is asked. "
+    "`verified` is true only when an outside source knows this very VIN; when it does not answer there is our own "
+    "reading, with a warning."
+)
+ACCORD = OpenApiExample(
+    "an offline reading",
+    value={
+        "vin": "1HGCM82633A004352",
+        "source": "vininfo",
+        "verified": False,
+        "wmi": "1HG",
+        "region": "North America",
+        "country": "United States",
+        "model_year": 2003,
+        "attributes": {
+            "make": "Honda",
+            "model": "",
+            "year": "",
+            "trim": "",
+            "manufacturer": "Honda",
+            "body": "",
+            "vehicle_type": "",
+            "engine": "",
+            "fuel_type": "",
+            "drivetrain": "",
+            "transmission": "",
+            "plant": "",
+        },
+        "warnings": [],
+    },
+    response_only=True,
+)
+
+
+class VinDecodeView(ApiView):
+    """`POST /vin/decode`."""
+
+    @extend_schema(
+        tags=["vin"],
+        summary="Decode a VIN",
+        description=ABOUT,
+        request=VinDecodeRequestSerializer,
+        responses={200: VinAnswerSerializer},
+        examples=[OpenApiExample("a VIN", value={"vin": "1HGCM82633A004352"}, request_only=True), ACCORD],
+    )
+    def post(self, request: Request) -> Response:
+        data = self.validated(VinDecodeRequestSerializer)
+        answer = services.decode_vin(vin=data["vin"], exempt_reason=data.get("vin_exempt_reason", ""), now=clock.now())
+        return Response(self.represent(answer, VinAnswerSerializer))
+
+
+class VinView(ApiView):
+    """`GET /vin/{vin}`."""
+
+    @extend_schema(
+        tags=["vin"],
+        summary="Read what a VIN means",
+        description=ABOUT,
+        parameters=[OpenApiParameter("vin", str, OpenApiParameter.PATH)],
+        responses={200: VinAnswerSerializer},
+        examples=[ACCORD],
+    )
+    def get(self, request: Request, vin: str) -> Response:
+        return Response(self.represent(services.decode_vin(vin=vin, now=clock.now()), VinAnswerSerializer))
