@@ -1,0 +1,153 @@
+"""Writing a page of clean rows, the same on PostgreSQL and SQLite. Every function runs in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.db import DataError, IntegrityError, connection, transaction
+
+from cars.sync.registry import PageChanges, Row
+from cars.sync.statements import (
+    CREATE,
+    DUPLICATE,
+    TAKEN,
+    TAKEOVER,
+    UNCHANGED,
+    UPDATE,
+    Statements,
+    Values,
+)
+
+NATURAL_KEY_TAKEN = "natural_key_taken"
+REFUSED_BY_DATABASE = "refused_by_database"
+
+Verdict = tuple[int, str, int | None]
+
+
+@dataclass(slots=True)
+class PageResult:
+    """What became of the rows of a page: ids of those written, the number of duplicates, and those refused with the
+    reason. All others were unchanged (or are suppressed)."""
+
+    created: list[int] = field(default_factory=list)
+    updated: list[int] = field(default_factory=list)
+    duplicate: int = 0
+    refused: list[tuple[Row, str]] = field(default_factory=list)
+
+    def changes(self, run_id: int) -> PageChanges:
+        return PageChanges(run_id=run_id, created=self.created, updated=self.updated)
+
+
+class PageWriter:
+    """Writes pages of one run. Rows of a page have unique external ids, the newest record first."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._target = statements.target
+
+    def write(self, rows: Sequence[Row], values: Values) -> PageResult:
+        """Write a page. Where a unique constraint or a type refuses the whole of it (somebody else wrote at the same
+        time), the rows are tried again one by one, so that only the guilty ones are left out."""
+        result = PageResult()
+        if not rows:
+            return result
+        self._hold(rows, values)
+        try:
+            with transaction.atomic():
+                verdicts = self._execute(rows, values)
+        except (IntegrityError, DataError):
+            for row in rows:
+                self._write_alone(row, values, result)
+            return result
+        for ord_, verdict, row_id in verdicts:
+            self._settle(rows[ord_], verdict, row_id, values, result)
+        return result
+
+    def _settle(self, row: Row, verdict: str, row_id: int | None, values: Values, result: PageResult) -> None:
+        """Book a verdict; a key that was taken may be free by now, because its holder moved in the same page."""
+        if verdict in {TAKEOVER, TAKEN}:
+            self._write_alone(row, values, result)
+        else:
+            _book(row, verdict, row_id, result)
+
+    def _write_alone(self, row: Row, values: Values, result: PageResult) -> None:
+        try:
+            with transaction.atomic():
+                verdict, row_id = self._alone(row, values)
+        except DataError:
+            result.refused.append((row, REFUSED_BY_DATABASE))
+        except IntegrityError:
+            _book(row, TAKEN if self._exists(row, values) else DUPLICATE, None, result)
+        else:
+            _book(row, verdict, row_id, result)
+
+    def _alone(self, row: Row, values: Values) -> tuple[str, int | None]:
+        verdicts = self._execute([row], values)
+        _, verdict, row_id = verdicts[0] if verdicts else (0, UNCHANGED, None)
+        if verdict == TAKEOVER and self._take_over(row, row_id, values):
+            return self._alone(row, values)
+        return verdict, row_id
+
+    def _take_over(self, row: Row, row_id: int | None, values: Values) -> bool:
+        """A withdrawn row returns under another id, or from another provider: it becomes this record's row."""
+        rows = self._target.model._default_manager.filter(pk=row_id, withdrawn_at__isnull=False)
+        return bool(rows.update(**{self._target.owner: values.provider, "external_id": row["external_id"]}))
+
+    def _exists(self, row: Row, values: Values) -> bool:
+        own = {self._target.owner: values.provider, "external_id": row["external_id"]}
+        return self._target.model._default_manager.filter(**own).exists()
+
+    def _hold(self, rows: Sequence[Row], values: Values) -> None:
+        """Let the target say which columns of which rows must stay as they are."""
+        if self._target.hold is None:
+            return
+        held = self._target.hold(rows, provider=values.provider, run_id=values.run_id)
+        for row in rows:
+            row["held"] = sorted(held.get(row["external_id"], ()))
+
+    def _execute(self, rows: Sequence[Row], values: Values) -> list[Verdict]:
+        payload = self._payload(rows)
+        if self._statements.is_postgresql:
+            return _fetch(*self._statements.page(payload, values))
+        verdicts: list[Verdict] = _fetch(*self._statements.judge(payload, values))
+        if not any(verdict in {CREATE, UPDATE} for _, verdict, _ in verdicts):
+            return verdicts
+        ids = {external_id: pk for pk, external_id in _fetch(*self._statements.write(payload, values))}
+        updated = [row_id for _, verdict, row_id in verdicts if verdict == UPDATE and row_id is not None]
+        if updated and self._statements.history_columns:
+            _run(*self._statements.record(updated, values))
+        return [(ord_, verdict, ids.get(rows[ord_]["external_id"], row_id)) for ord_, verdict, row_id in verdicts]
+
+    def _payload(self, rows: Sequence[Row]) -> str:
+        for place, row in enumerate(rows):
+            row["ord"] = place
+        converters = self._statements.converters
+        items: Sequence[Row] = rows
+        if converters:
+            items = [row | {name: convert(row[name]) for name, convert in converters.items()} for row in rows]
+        return orjson.dumps(items, default=str).decode()
+
+
+def _book(row: Row, verdict: str, row_id: int | None, result: PageResult) -> None:
+    if verdict == CREATE and row_id is not None:
+        result.created.append(row_id)
+    elif verdict == UPDATE and row_id is not None:
+        result.updated.append(row_id)
+    elif verdict == DUPLICATE:
+        result.duplicate += 1
+    elif verdict in {TAKEN, TAKEOVER}:
+        result.refused.append((row, NATURAL_KEY_TAKEN))
+
+
+def _fetch(sql: str, parameters: Sequence[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+def _run(sql: str, parameters: Sequence[Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
