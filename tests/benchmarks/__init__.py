@@ -1,0 +1,1 @@
+"""Measurements beside the test suite: `make bench`, see docs/performance.md."""

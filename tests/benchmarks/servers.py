@@ -1,0 +1,148 @@
+"""The servers that are measured, how each is started, and what processor time each has used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+
+HOST = "127.0.0.1"
+THREADS = 4
+START_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """One competitor. `application` is the application_name that its database connections carry."""
+
+    name: str
+    title: str
+    application: str
+    module: str
+    asgi: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, port: int) -> list[str]:
+        """One process: gunicorn's thread worker (WSGI), or uvicorn on uvloop and httptools (ASGI)."""
+        if self.asgi:
+            options = ["--host", HOST, "--port", str(port), "--no-access-log", "--log-level", "warning"]
+            return [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                self.module,
+                "--loop",
+                "uvloop",
+                "--http",
+                "httptools",
+                *options,
+            ]
+        options = [
+            "--bind",
+            f"{HOST}:{port}",
+            "--keep-alive",
+            "75",
+            "--no-control-socket",
+            "--log-level",
+            "warning",
+        ]
+        return [
+            sys.executable, "-m", "gunicorn", self.module, "--workers", "1", "--worker-class", "gthread",
+            "--threads", str(THREADS), *options,
+        ]  # fmt: skip
+
+
+PEERS = "tests.benchmarks.peers"
+FORECOURT = Server("forecourt", "Forecourt", "forecourt-web", "config.wsgi:application")
+LIMITED = Server("forecourt-limited", "Forecourt, rate limits in Redis", "forecourt-web", "config.wsgi:application")
+FASTAPI = Server(
+    "fastapi", "FastAPI + SQLAlchemy async + asyncpg", "bench-fastapi", f"{PEERS}.fastapi_app:app", asgi=True
+)
+EXPERT = Server("expert", "FastAPI by an expert", "bench-expert", f"{PEERS}.fastapi_expert:app", asgi=True)
+FLASK = Server("flask", "Flask + SQLAlchemy + marshmallow", "bench-flask", f"{PEERS}.flask_app:app")
+DRF = Server("drf", "Stock DRF, kept connection", "bench-drf", f"{PEERS}.drf_stock.wsgi:application")
+RAW = Server("raw", "Raw limit (bare WSGI)", "bench-raw", f"{PEERS}.raw_wsgi:application")
+
+
+class Running:
+    """A started server, and the meter on its processor time."""
+
+    def __init__(
+        self, server: Server, process: subprocess.Popen[bytes], port: int, database_url: str, log: Path
+    ) -> None:
+        self.server = server
+        self.process = process
+        self.port = port
+        self.database_url = database_url
+        self.log = log
+
+    def app_seconds(self) -> float:
+        """User and system time of the server's processes so far."""
+        root = psutil.Process(self.process.pid)
+        return sum(_seconds(process) for process in (root, *root.children(recursive=True)))
+
+    def database_seconds(self) -> dict[int, float]:
+        """User and system time of each PostgreSQL backend that serves this server, by process id."""
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+        with psycopg.connect(self.database_url, application_name="bench-meter") as connection:
+            found = connection.execute(query, (self.server.application,)).fetchall()
+        return {pid: _seconds(psutil.Process(pid)) for (pid,) in found}
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@contextmanager
+def started(server: Server, *, env: Mapping[str, str], database_url: str, log: Path) -> Iterator[Running]:
+    """Run the server until the block ends; its output goes to `log`."""
+    port = _free_port()
+    root = Path(__file__).resolve().parents[2]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            server.command(port),
+            env={**os.environ, **env, **server.env, "PORT": str(port)},
+            cwd=root,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_for_port(process, port, server, log)
+            yield Running(server, process, port, database_url, log)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=15)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], port: int, server: Server, log: Path) -> None:
+    give_up_at = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < give_up_at:
+        if process.poll() is not None:
+            break
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"{server.name} did not start:\n{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-3000:]
