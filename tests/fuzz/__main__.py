@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.fuzz.server import ADMINISTRATOR, PEOPLE, FuzzServer, fuzz_server
 
 FOLDER = Path(__file__).parent
+ST = Path(sys.executable).parent / "st"
 ENDS_SESSION = ("/api/auth/logout", "/api/auth/change-password", "/api/auth/me")
 OWNER_PRIVATE = r"^/api/(garage|notifications|exports|sync/runs)"
 PEERS_CONFIG = """
@@ -72,7 +73,7 @@ def _all_checks(server: FuzzServer, *, seed: int, examples: int, phases: str) ->
 
 def _run(server: FuzzServer, token: str, seed: int, examples: int, phases: str, *selection: str) -> int:
     command = [
-        str(Path(sys.executable).parent / "st"), "--config-file", str(FOLDER / "schemathesis.toml"), "--no-color", "run",
+        str(ST), "--config-file", str(FOLDER / "schemathesis.toml"), "--no-color", "run",
         f"{server.url}/api/schema", "--url", server.url, "--checks", "all", "--continue-on-failure",
         "-n", str(examples), "--seed", str(seed), "--workers", "2", "--phases", phases,
         "--generation-database", "none", *selection,
@@ -89,7 +90,7 @@ def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
         (folder / "people.yaml").write_text(json.dumps({"auth": people}))  # JSON is YAML.
         (folder / "st.toml").write_text(PEERS_CONFIG.format(path=json.dumps(str(folder / "people.yaml"))))
         command = [
-            str(Path(sys.executable).parent / "st"), "--config-file", str(folder / "st.toml"), "--no-color", "run",
+            str(ST), "--config-file", str(folder / "st.toml"), "--no-color", "run",
             f"{server.url}/api/schema", "--url", server.url, "-n", str(examples), "--seed", str(seed),
             "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none",
         ]  # fmt: skip
