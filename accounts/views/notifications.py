@@ -55,7 +55,8 @@ class NotificationViewSet(ListMixin, DestroyMixin, ApiViewSet):
     @command(detail=True, response=NotificationSerializer)
     def read(self, request: Request, pk: int) -> Response:
         """Mark one as read. Repeating it keeps the time of the first reading."""
-        return self.answer(notifications.mark_read(notification=self.get_object(), now=now()))
+        row = notifications.mark_read(notification=self.get_object(), now=now())
+        return Response(self.represent(row, NotificationSerializer))
 
     @command(detail=False, response=ReadAllSerializer, url_path="read-all")
     def read_all(self, request: Request) -> Response:

@@ -67,4 +67,5 @@ class SellerProfileViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     @command(detail=True, response=SellerProfileSerializer)
     def approve(self, request: Request, pk: int) -> Response:
         """Approve what the profile says now; its owner is told."""
-        return self.answer(sellers.approve_seller_profile(profile_id=pk, approver=request.user, now=now()))
+        profile = sellers.approve_seller_profile(profile_id=pk, approver=request.user, now=now())
+        return Response(self.represent(profile, SellerProfileSerializer))
