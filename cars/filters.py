@@ -7,10 +7,12 @@ from typing import Any
 from django.db.models import QuerySet
 
 from cars import vin
-from cars.models import YEAR_MAX, YEAR_MIN, Car, Vehicle
+from cars.models import YEAR_MAX, YEAR_MIN, Car, SyncRun, Vehicle
 from common.filters import (
     BooleanFilter,
+    ChoiceFilter,
     ContainsFilter,
+    DateTimeFilter,
     IdFilter,
     IntegerFilter,
     KeyFilter,
@@ -110,4 +112,23 @@ class VehicleFilter(StrictFilterSet):
 
     class Meta:
         model = Vehicle
+        fields: list[str] = []
+
+
+class SyncRunFilter(StrictFilterSet):
+    """Sync runs."""
+
+    source = TextFilter("source", max_length=32)
+    provider = TextFilter("provider", max_length=64)
+    status = ChoiceFilter("status", choices=SyncRun.Status.choices)
+    trigger = ChoiceFilter("trigger", choices=SyncRun.Trigger.choices)
+    full = BooleanFilter("full")
+    queued_from = DateTimeFilter("queued_at", "gte")
+    queued_to = DateTimeFilter("queued_at", "lte")
+    ordering = OrderingFilter(fields=("id", "queued_at", "started_at", "finished_at"))
+
+    ranges = [("queued_from", "queued_to")]
+
+    class Meta:
+        model = SyncRun
         fields: list[str] = []

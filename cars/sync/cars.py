@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from cars.models import YEAR_MIN, Car
+from cars.services.cars import SYNC_SOURCE, YEARS_AHEAD, cache
 from cars.sync.clean import moment_or_none, text, whole_number
 from cars.sync.providers.base import Record
 from cars.sync.registry import BadRecord, Column, PageChanges, Row, SourceDefinition, Target
-from common.cache import CacheNamespace
 from common.text import natural_key
 
 KEY_LENGTHS = {"make": 256, "model": 320}
-YEARS_AHEAD = 2  # Next year's models are sold this year, and announced the year before.
 
 
 def clean_car(record: Record, now: datetime) -> Row:
@@ -38,11 +37,11 @@ def clean_car(record: Record, now: datetime) -> Row:
 
 
 def _forget_cached(_changes: PageChanges) -> None:
-    CacheNamespace("cars").bump_on_commit()
+    cache.bump_on_commit()
 
 
 CARS = SourceDefinition(
-    name="cars",
+    name=SYNC_SOURCE,
     setting="CAR_PROVIDER",
     providers={
         "file": "cars.sync.providers.file.FileCars",

@@ -7,7 +7,6 @@ since those of two workers may differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -266,8 +265,3 @@ def _meet(
 
 def _end(run: SyncRun, status: str, reason: str, error: str, now: datetime) -> None:
     run.status, run.reason, run.error, run.finished_at = status, reason, error, now
-
-
-def latest(sources: Iterable[str], count: int) -> dict[str, Sequence[SyncRun]]:
-    """The last runs of each source, newest first."""
-    return {name: list(SyncRun.objects.filter(source=name)[:count]) for name in sources}
