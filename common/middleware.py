@@ -210,10 +210,10 @@ def _is_clean(request: HttpRequest) -> bool:
     """Whether path and query are UTF-8 without NUL once their escapes are undone."""
     query = request.META.get("QUERY_STRING", "")
     scope: dict[str, Any] | None = getattr(request, "scope", None)
-    if scope is None:  # WSGI carries bytes as Latin-1 text.
-        raw = request.META.get("PATH_INFO", "").encode("latin-1") + unquote_to_bytes(query.encode("latin-1"))
+    if scope is None:  # WSGI carries the query's bytes as Latin-1; Django has put back the escapes of a broken path.
+        raw = unquote_to_bytes(request.path_info) + unquote_to_bytes(query.encode("latin-1"))
     else:
-        raw = unquote_to_bytes(scope.get("raw_path") or request.path) + unquote_to_bytes(query)
+        raw = unquote_to_bytes(scope.get("raw_path") or request.path_info) + unquote_to_bytes(query)
     try:
         return "\0" not in raw.decode()
     except UnicodeDecodeError:

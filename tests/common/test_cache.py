@@ -1,0 +1,147 @@
+"""The soft cache backends: what they answer while their server is away, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core.cache import cache
+from django.db import connection, transaction
+from structlog.testing import capture_logs
+
+from common import cache as module
+from tests.common.redis_server import RedisServer
+
+pytestmark = pytest.mark.redis
+
+
+def elapsed(call: object, times: int = 1) -> float:
+    started = time.perf_counter()
+    for _ in range(times):
+        call()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def test_values_come_back(redis_cache: RedisServer) -> None:
+    assert cache.set("a", {"x": [1]}, 60) is True
+    assert cache.get("a") == {"x": [1]}
+    assert cache.get_many(["a", "b"]) == {"a": {"x": [1]}}
+    assert cache.add("a", 2) is False
+    assert cache.set_many({"n": 1}) == []
+    assert cache.incr("n", 4) == 5
+    assert cache.decr("n") == 4
+    assert cache.has_key("n")
+    assert cache.touch("n", 10) is True
+    assert cache.delete("n") is True
+    cache.delete_many(["a"])
+    assert cache.get("a", "gone") == "gone"
+
+
+def test_a_stopped_redis_misses_instead_of_raising(redis_cache: RedisServer) -> None:
+    cache.set("a", 1)
+    redis_cache.stop()
+    assert cache.get("a", "miss") == "miss"
+    assert cache.get_many(["a"]) == {}
+    assert cache.set("a", 1) is False
+    assert cache.set_many({"a": 1}) == ["a"]
+    assert cache.add("a", 1) is False
+    assert cache.touch("a") is False
+    assert cache.delete("a") is False
+    assert cache.has_key("a") is False
+    assert cache.get_or_set("a", lambda: 7) == 7
+    cache.delete_many(["a"])
+    cache.clear()
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr("a")
+
+
+def test_a_frozen_redis_costs_one_time_out(redis_cache: RedisServer) -> None:
+    cache.get("a")
+    redis_cache.freeze()
+    assert elapsed(lambda: cache.get("a")) < 0.6
+    assert elapsed(lambda: cache.get("a"), times=100) < 0.1
+
+
+def test_a_frozen_redis_costs_each_waiting_thread_one_time_out(redis_cache: RedisServer) -> None:
+    redis_cache.freeze()
+    with ThreadPoolExecutor(8) as threads:
+        waits = list(threads.map(lambda _: elapsed(lambda: cache.get("a"), times=20), range(8)))
+    assert max(waits) < 1.0
+
+
+def test_one_line_is_logged_per_opening(redis_cache: RedisServer) -> None:
+    redis_cache.stop()
+    with capture_logs() as lines:
+        for _ in range(20):
+            cache.get("a")
+    assert [line["event"] for line in lines] == ["cache_unavailable"]
+    assert lines[0]["log_level"] == "warning"
+
+
+def test_a_restarted_redis_is_used_again(redis_cache: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.set("a", 1)
+    redis_cache.stop()
+    monkeypatch.setattr(module, "CIRCUIT_OPEN_S", 0.0)
+    assert cache.get("a") is None
+    redis_cache.start()
+    with capture_logs() as lines:
+        assert cache.set("a", 2) is True
+    assert cache.get("a") == 2
+    assert [line["event"] for line in lines] == ["cache_available"]
+
+
+def test_a_restart_between_two_calls_goes_unnoticed(redis_cache: RedisServer) -> None:
+    """The kept connection is dead, the server is not: that is no reason to open the circuit."""
+    cache.set("a", 1)
+    redis_cache.stop()
+    redis_cache.start()
+    assert cache.set("a", 2) is True
+
+
+def test_an_open_circuit_lets_one_caller_try(redis_cache: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = module.Circuit("test")
+    circuit.failed(OSError())
+    assert not circuit.admits()
+    monkeypatch.setattr(module.time, "monotonic", lambda: time.perf_counter() + 1e6)
+    assert [circuit.admits() for _ in range(3)] == [True, False, False]
+    circuit.worked()
+    assert [circuit.admits() for _ in range(3)] == [True, True, True]
+
+
+def test_counting_is_exact_under_contention(redis_cache: RedisServer) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        counted = list(threads.map(lambda _: cache.count("k", window_s=60), range(200)))
+    assert sorted(number for number, _ in counted) == list(range(1, 201))
+    assert all(0 < left_s <= 60 for _, left_s in counted)
+
+
+def test_counting_has_no_answer_without_redis(redis_cache: RedisServer) -> None:
+    redis_cache.stop()
+    assert cache.count("k", window_s=60) is None
+
+
+@pytest.fixture
+def without_table(database_cache: None, db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE cache_entries")
+
+
+def test_the_database_cache_misses_instead_of_raising(without_table: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_circuits", {})
+    assert cache.get("a", "miss") == "miss"
+    assert cache.set("a", 1) is False
+
+
+def test_a_failing_cache_table_spoils_no_transaction(without_table: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_circuits", {})
+    with transaction.atomic():
+        assert cache.get("a") is None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
+
+
+def test_the_database_cache_stores(database_cache: None, db: None) -> None:
+    assert cache.set("a", 1) is True
+    assert cache.get("a") == 1
