@@ -41,7 +41,7 @@ reset: $(RUNTIME) ## Empty DATA_DIR (asks first)
 .PHONY: prepare
 prepare: $(RUNTIME)
 	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) createcachetable
+	@$(MANAGE) createcachetable --verbosity 0
 	@$(MANAGE) ensure_admin
 
 ##@ Check

@@ -175,7 +175,8 @@ QUEUE_DIR = DATA_DIR / "queue"
 _BROKERS = {env.str("CELERY_BROKER_URL", default=""), env.str("BROKER_URL", default="")} - {""}
 if len(_BROKERS) > 1:
     raise ImproperlyConfigured("CELERY_BROKER_URL and BROKER_URL are both set and differ: keep one of them.")
-BROKER_URL = next(iter(_BROKERS), "") or REDIS_URL or "filesystem://"
+# Kombu would warn at every message that the address of the files names no host.
+BROKER_URL = next(iter(_BROKERS), "") or REDIS_URL or "filesystem://localhost"
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
