@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.core.cache import caches
+from django.core.cache import cache
 
 from cars import vin as rules
 from cars.models import VinDecode
@@ -17,7 +17,7 @@ from common.http import OutsideError
 
 KEEP_FOUND = timedelta(days=30)
 KEEP_NOT_FOUND = timedelta(days=1)
-REST_AFTER_FAILURE_S = 30  # Per process: while a provider hangs, not every request waits for it.
+REST_AFTER_FAILURE_S = 30  # While a provider hangs, not every request waits for it.
 UNAVAILABLE = rules.Finding("provider_unavailable", "The VIN service did not answer; this is our own reading.")
 UNCONFIRMED = rules.Finding("not_confirmed", "The VIN service does not know this VIN without reservations.")
 
@@ -99,11 +99,11 @@ def _remembered(provider: VinProvider, vin: str, *, now: datetime) -> Decoded:
 
 
 def _ask(provider: VinProvider, vin: str) -> Decoded:
-    resting = f"vin provider {provider.name} failed"
-    if error := caches["local"].get(resting):
+    resting = f"vin-provider-failed:{provider.name}"
+    if error := cache.get(resting):
         raise OutsideError(error, provider.name)
     try:
         return provider.decode(vin)
     except OutsideError as error:
-        caches["local"].set(resting, error.code, REST_AFTER_FAILURE_S)
+        cache.set(resting, error.code, REST_AFTER_FAILURE_S)
         raise
