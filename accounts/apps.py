@@ -9,8 +9,9 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts import checks as checks  # Importing these two registers what they hold.
         from accounts import exports, mail, privacy, sellers
-        from accounts import schema as schema  # Importing it names our ways of signing in.
+        from accounts import schema as schema
 
         mail.register_kinds()
         exports.register_kinds()

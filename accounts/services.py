@@ -124,7 +124,8 @@ def sign_in(*, identifier: str, password: str, address: str, now: datetime) -> t
     if user is None:
         raise InvalidCredentials
     with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(last_login=now)
+        user.last_login = now
+        user.save(update_fields=["last_login"])
         return user, issue_tokens(user=user, now=now)
 
 
@@ -297,34 +298,39 @@ def update_account(*, user_id: int, changes: Mapping[str, Any], now: datetime) -
         return user
 
 
+def end_sessions(*, user_id: int, now: datetime) -> None:
+    """Sign a person out everywhere, as staff do when a device was lost. Raises NotFound."""
+    with transaction.atomic():
+        end_all_sessions(user=lock_user(user_id), reason="staff", now=now)
+
+
 def set_staff_flag(user: User) -> None:
     """Let exactly superusers and members of a role into the admin. The caller saves."""
     user.is_staff = user.is_superuser or user.groups.filter(name__in=ROLES).exists()
 
 
-def ensure_administrator(
-    *, email: str, password: str, name: str, reset_password: bool, now: datetime
-) -> tuple[User, bool]:
-    """Make sure that an active superuser has this address; answers the user and whether it was made.
+def ensure_administrator(*, email: str, password: str, name: str, reset_password: bool, now: datetime) -> str:
+    """Make sure that there is an administrator with this address. Answers `created`, `kept`, `reset` or `refused`.
 
-    The password of one that exists stays unless `reset_password`. Raises PasswordRefused.
+    Only `reset_password` touches an account that exists: it makes the account an active administrator with this
+    password. Without it an account that is none is left alone (`refused`): whoever registered the address first, or was
+    demoted, must not become administrator with a password of their own. Raises PasswordRefused.
     """
-    first_name, _, last_name = name.strip().partition(" ")
     with transaction.atomic():
         user = User.objects.select_for_update(no_key=True).filter(email=email_key(email)).first()
-        created = user is None
+        if user is not None and not reset_password:
+            return "kept" if user.is_superuser and user.is_active else "refused"
+        outcome = "created" if user is None else "reset"
+        first_name, _, last_name = name.strip().partition(" ")
         user = user or User(email=email_key(email), first_name=first_name, last_name=last_name.strip())
-        if created or reset_password:
-            _check_length(password)
-            check_password_strength(password=password, user=user, attr="password")
+        _check_length(password)
+        check_password_strength(password=password, user=user, attr="password")
         user.is_superuser = user.is_staff = user.is_active = True
         user.email_verified_at = user.email_verified_at or now
-        if created:
-            user.set_password(password)
+        user.set_password(password)
         _save_unique(user)
-        if reset_password and not created:
-            _set_password(user, make_password(password), now=now)
-        return user, created
+        end_all_sessions(user=user, reason="password", now=now)
+        return outcome
 
 
 # --- Shared ------------------------------------------------------------------------------------------------

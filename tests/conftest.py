@@ -11,9 +11,25 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.roles import ROLES
+from accounts.services import set_staff_flag
 from accounts.tokens import issue_tokens
 from common.throttling import process_counter
 from tests.factories import UserFactory
+
+
+def role(name: str) -> Group:
+    """The group as the migrations make it: a test with real transactions empties their tables."""
+    group, created = Group.objects.get_or_create(name=name)
+    if created:
+        group.permissions.set([permission(full_name) for full_name in ROLES[name]])
+    return group
+
+
+def permission(full_name: str) -> Permission:
+    """By `app.codename`."""
+    app, codename = full_name.split(".")
+    return Permission.objects.get(content_type__app_label=app, codename=codename)
 
 
 class MakeUser(Protocol):
@@ -38,10 +54,10 @@ def make_user(db: None) -> MakeUser:
 
     def make(*, roles: Iterable[str] = (), perms: Iterable[str] = (), **fields: Any) -> User:
         user = UserFactory(**fields)
-        user.groups.set([Group.objects.get(name=name) for name in roles])
-        for name in perms:
-            app, codename = name.split(".")
-            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        user.groups.set([role(name) for name in roles])
+        user.user_permissions.set([permission(name) for name in perms])
+        set_staff_flag(user)
+        user.save()
         return user
 
     return make

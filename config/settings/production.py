@@ -28,6 +28,7 @@ from config.settings.environment import env
 
 SECRET_KEY = env.str("SECRET_KEY", default="")
 SIMPLE_JWT = simple_jwt(secret=JWT_SECRET_KEY)
+IDENTITY_PROVIDER = env.str("IDENTITY_PROVIDER", default="manual")  # Nobody confirms who they are by themselves.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BACKEND_IS_HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BACKEND_IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BACKEND_IS_HTTPS
