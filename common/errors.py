@@ -1,8 +1,8 @@
 """Errors: the domain's refusals and the body they get. `common.handler` maps every exception to one of them.
 
-The body is that of drf-standardized-errors, `{"type", "errors": [{"code", "detail", "attr"}]}`, with the facts of a domain
-refusal as `meta` inside its error. `type` follows the status: validation_error for 400 and 422, client_error for the other
-4xx, server_error from 500 on.
+The body is that of drf-standardized-errors, `{"type", "errors": [{"code", "detail", "attr"}]}`, with the facts of a
+domain refusal as `meta` inside its error. `type` follows the status: validation_error for 400 and 422, client_error
+for the other 4xx, server_error from 500 on.
 """
 
 from __future__ import annotations
@@ -95,9 +95,7 @@ class ServiceUnavailable(DomainError):
     status, code = 503, "service_unavailable"
     detail = "The service is temporarily unavailable. Try again."
 
-    def __init__(
-        self, detail: str | None = None, *, retry_after: float = RETRY_AFTER_S, **kwargs: Any
-    ) -> None:
+    def __init__(self, detail: str | None = None, *, retry_after: float = RETRY_AFTER_S, **kwargs: Any) -> None:
         super().__init__(detail, **kwargs)
         self.retry_after = retry_after
 

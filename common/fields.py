@@ -1,6 +1,6 @@
-"""Strict fields: each publishes in the schema the very rule it enforces (`json_schema`), in a form that every JSON Schema
-reader understands alike: no `\\s`, `\\d`, `\\w`, and no `format` that is not checked. Python enforces patterns with `\\Z`,
-because its `$` lets a trailing newline through."""
+"""Strict fields: each publishes in the schema the very rule it enforces (`json_schema`), in a form that every JSON
+Schema reader understands alike: no `\\s`, `\\d`, `\\w`, and no `format` that is not checked. Python enforces patterns
+with `\\Z`, because its `$` lets a trailing newline through."""
 
 from __future__ import annotations
 

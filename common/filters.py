@@ -1,7 +1,7 @@
 """Query parameters: one small class per kind, which parses strictly and publishes what it parses.
 
-The same classes serve django-filter sets on lists, the plain parameters of other reads (`StrictFilterSet` without a model)
-and the paginators. An unknown, repeated or empty parameter and a bad value are 400.
+The same classes serve django-filter sets on lists, the plain parameters of other reads (`StrictFilterSet` without a
+model) and the paginators. An unknown, repeated or empty parameter and a bad value are 400.
 """
 
 from __future__ import annotations
@@ -28,14 +28,19 @@ from common.text import natural_key
 
 MAX_TEXT = 50  # A longer search term costs more than it finds.
 # One visible character at least; no control characters.
-TERM_PATTERN = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f\u2060\u3000\ufeff][^\x00-\x1f\x7f]*$"
+TERM_PATTERN = (
+    r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f\u2060\u3000\ufeff][^\x00-\x1f\x7f]*$"
+)
 
 
 class StrictFilter(django_filters.Filter):
-    """A parameter of a published pattern. Subclasses turn its text into a value."""
+    """A parameter of a published form. Subclasses turn its text into a value; `meaning` describes it in the document
+    where a view gives no `description`."""
+
+    meaning: ClassVar[str] = ""
 
     def __init__(self, field_name: str | None = None, lookup_expr: str | None = None, **kwargs: Any) -> None:
-        self.description: str = kwargs.pop("description", "")
+        self.description: str = kwargs.pop("description", self.meaning)
         super().__init__(field_name, lookup_expr, **kwargs)
 
     def parse(self, raw: str) -> Any:
@@ -53,9 +58,7 @@ class StrictFilter(django_filters.Filter):
 class TextFilter(StrictFilter):
     """The whole value, exactly."""
 
-    def __init__(
-        self, *args: Any, max_length: int = MAX_TEXT, pattern: str = TERM_PATTERN, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, max_length: int = MAX_TEXT, pattern: str = TERM_PATTERN, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.max_length, self.pattern = max_length, pattern
         self._enforced = compile_pattern(pattern)
@@ -72,6 +75,8 @@ class TextFilter(StrictFilter):
 class KeyFilter(TextFilter):
     """The whole value whatever its case and spacing, compared with a stored `natural_key`."""
 
+    meaning = "The whole value, whatever its case and spacing."
+
     def __init__(self, *args: Any, max_length: int = 160, **kwargs: Any) -> None:
         super().__init__(*args, max_length=max_length, **kwargs)
 
@@ -82,12 +87,16 @@ class KeyFilter(TextFilter):
 class ContainsFilter(TextFilter):
     """A part of the value, whatever its case."""
 
+    meaning = "A part of the value, whatever its case."
+
     def __init__(self, field_name: str | None = None, lookup_expr: str = "icontains", **kwargs: Any) -> None:
         super().__init__(field_name, lookup_expr, **kwargs)
 
 
 class SearchFilter(TextFilter):
     """Every word must occur in one of the fields, whatever its case."""
+
+    meaning = "Every word must occur, whatever its case."
 
     def __init__(self, *, fields: Iterable[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -153,6 +162,8 @@ class ChoiceFilter(StrictFilter):
 class DateTimeFilter(TextFilter):
     """RFC 3339 with an offset; a `+` in a query has to be sent as %2B."""
 
+    meaning = "A + has to be sent as %2B."
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, max_length=40, pattern=DATETIME_PATTERN, **kwargs)
 
@@ -193,6 +204,8 @@ class OrderingFilter(StrictFilter):
     """Comma-separated names, `-` in front for falling; at most three. `fields` maps names to columns, or lists names
     that are columns. Paginators append the primary key, so that every order is total."""
 
+    meaning = "At most three names, separated by commas; - in front for falling."
+
     def __init__(self, *, fields: Mapping[str, str] | Iterable[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.columns = dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields}
@@ -223,9 +236,7 @@ def refuse_parameters(query: QueryDict, known: Collection[str]) -> None:
         if name not in known:
             errors[name] = [ErrorDetail("There is no such parameter.", code="unknown_parameter")]
         elif len(values) > 1:
-            errors[name] = [
-                ErrorDetail("This parameter is given more than once.", code="duplicate_parameter")
-            ]
+            errors[name] = [ErrorDetail("This parameter is given more than once.", code="duplicate_parameter")]
         elif values[0] == "":
             errors[name] = [ErrorDetail("This parameter is empty.", code="empty_parameter")]
     if errors:

@@ -81,6 +81,7 @@ def _from_database(exc: Exception) -> DomainError | None:
         logger.warning("data_error", exc_info=exc)
         return BadRequest("The database cannot hold this value.")
     if isinstance(exc, OperationalError | InterfaceError):
+        logger.error("database_unavailable", exc_info=exc)
         return ServiceUnavailable()
     return None
 
@@ -109,6 +110,12 @@ class Handler(ExceptionHandler):
         if wait := getattr(exc, "wait", None):
             headers["Retry-After"] = str(max(1, math.ceil(wait)))
         return headers
+
+
+    def report_exception(self, exc: exceptions.APIException, response: Response) -> None:
+        """Only what nobody foresaw is reported as a failure of the server; a 503 is an answer."""
+        if not isinstance(exc, DomainAPIException):
+            super().report_exception(exc, response)
 
 
 def _codes(codes: Any) -> set[str]:

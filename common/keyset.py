@@ -1,7 +1,7 @@
 """Keysets: a place in an ordered list as the sort values of one row, instead of the number of rows before it.
 
-A cursor is `n` (rows after) or `p` (rows before) and the row's sort values, joined by dots: integers as digits, times as
-microseconds since 1970, everything else as unpadded base64url of its text, `~` for null.
+A cursor is `n` (rows after) or `p` (rows before) and the row's sort values, joined by dots: integers as digits, times
+as microseconds since 1970, everything else as unpadded base64url of its text, `~` for null.
 """
 
 from __future__ import annotations

@@ -103,9 +103,10 @@ class StrictPagination(BasePagination):
                 "count_capped": {
                     "type": "boolean",
                     "description": f"True when more than {MAX_DEPTH} rows match.",
+                    "example": False,
                 },
-                "next": url,
-                "previous": url,
+                "next": url | {"example": next_url},
+                "previous": url | {"example": None},
                 "results": schema,
             },
         }

@@ -13,6 +13,7 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from common.errors import DomainError
+from common.renderers import BodyRenderer
 
 MAX_DEPTH = 32
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
@@ -27,10 +28,11 @@ class PayloadTooLarge(DomainError):
 
 
 class StrictJSONParser(BaseParser):
-    """Fractions become Decimal. Refused with 400: nesting beyond 32, duplicate keys, NUL, lone surrogates, NaN, Infinity;
-    with 413 more than 1 MiB; with 415 any charset but UTF-8."""
+    """Fractions become Decimal. Refused with 400: nesting beyond 32, duplicate keys, NUL, lone surrogates, NaN,
+    Infinity; with 413 more than 1 MiB; with 415 any charset but UTF-8."""
 
     media_type = "application/json"
+    renderer_class = BodyRenderer
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         charset = _charset(media_type or "")

@@ -33,11 +33,9 @@ class JSONRenderer(BaseRenderer):
     media_type = "application/json"
     format = "json"
     charset = None
-    render_style = "binary"
+    render_style = "text"  # The browsable API shows the others as a number of bytes.
 
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
-    ) -> bytes:
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         return b"" if data is None else dump_json(data)
 
 
@@ -59,11 +57,17 @@ class BrowsableRenderer(BrowsableAPIRenderer):
 class IndentedJSONRenderer(JSONRenderer):
     """For reading."""
 
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
-    ) -> bytes:
-        return (
-            b"" if data is None else orjson.dumps(data, default=_plain, option=_OPTIONS | orjson.OPT_INDENT_2)
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else orjson.dumps(data, default=_plain, option=_OPTIONS | orjson.OPT_INDENT_2)
+
+
+class BodyRenderer(IndentedJSONRenderer):
+    """What a raw form starts with: the resource without the members that a body may not have."""
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        fields = renderer_context["view"].get_serializer().fields
+        return super().render(
+            {name: data[name] for name, field in fields.items() if name in data and not field.read_only}
         )
 
 

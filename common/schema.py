@@ -8,32 +8,30 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiFilterExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, append_meta, is_list_serializer
+from rest_framework.fields import _UnvalidatedField
 
 from common.fields import MAX_ITEMS, IdField, Strict
 from common.permissions import Public
+from common.routers import PkConverter
 from common.serializers import EmptySerializer
 
 BODY_METHODS = ("POST", "PUT", "PATCH")
-DESCRIPTIONS = {
-    "304": "You have this version already.",
-    "400": "The request breaks this document.",
-    "401": "No token, or one that is not valid.",
-    "403": "You may not do this.",
-    "404": "There is no such resource, or it is not visible to you.",
-    "406": "The answer is available as JSON only.",
-    "409": "The present state, a race or a duplicate refuses it.",
-    "412": "`If-Match` names another version: somebody was first.",
-    "413": "The body is too large.",
-    "415": "The body is not JSON in UTF-8.",
-    "422": "Valid by this document, but meaningless.",
-    "429": "Too many requests.",
-    "503": "A needed part is down, or a lock timed out.",
-}
 _STRING = {"schema": {"type": "string"}}
-_HEADERS = {
-    "401": {"WWW-Authenticate": _STRING},
-    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
-    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+# Status -> name in the document's components, description, headers.
+REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "400": ("BadRequest", "The request breaks this document.", {}),
+    "401": ("Unauthorized", "No token, or one that is not valid.", {"WWW-Authenticate": _STRING}),
+    "403": ("Forbidden", "You may not do this.", {}),
+    "404": ("NotFound", "There is no such resource, or it is not visible to you.", {}),
+    "406": ("NotAcceptable", "The answer has another format than you accept.", {}),
+    "409": ("Conflict", "The present state, a race or a duplicate refuses it.", {}),
+    "412": ("PreconditionFailed", "`If-Match` names another version: somebody was first.", {}),
+    "413": ("PayloadTooLarge", "The body is too large.", {}),
+    "415": ("UnsupportedMediaType", "The body is not JSON in UTF-8.", {}),
+    "422": ("Unprocessable", "Valid by this document, but meaningless.", {}),
+    "429": ("TooManyRequests", "You asked too often.", _RETRY_AFTER),
+    "503": ("Unavailable", "A needed part is down, or a lock timed out.", _RETRY_AFTER),
 }
 _ERROR: dict[str, Any] = {
     "type": "object",
@@ -50,7 +48,7 @@ _ERROR: dict[str, Any] = {
                     "code": {"type": "string", "description": "Stable, for programs."},
                     "detail": {"type": "string", "description": "For people."},
                     "attr": {"type": ["string", "null"], "description": "The member or parameter, as `jobs.0.title`."},
-                    "meta": {"type": "object", "description": "Facts a client can act on.", "additionalProperties": True},
+                    "meta": {"type": "object", "description": "Facts to act on.", "additionalProperties": True},
                 },
             },
         },
@@ -65,18 +63,17 @@ class AutoSchema(SpectacularAutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
-        self.registry.register_on_missing(
-            ResolvedComponent(name="Error", type=ResolvedComponent.SCHEMA, schema=_ERROR, object="Error")
-        )
         responses = operation["responses"]
-        for status in self._statuses():
-            responses.setdefault(status, _error_response(status))
+        for status in self._refusals():
+            responses.setdefault(status, self._refusal(status))
+        if getattr(self.view, "action", None) == "retrieve":
+            responses["304"] = {"description": "You have this version already."}
         for status, response in responses.items():
             self._add_headers(status, response)
         operation["responses"] = dict(sorted(responses.items()))
         return operation
 
-    def _statuses(self) -> list[str]:
+    def _refusals(self) -> list[str]:
         statuses = {"400", "401", "403", "406", "429", "503"}
         if "{" in self.path or not self._is_list_view():
             statuses.add("404")
@@ -87,12 +84,22 @@ class AutoSchema(SpectacularAutoSchema):
         action = getattr(self.view, "action", None)
         if action in ("update", "partial_update", "destroy"):
             statuses.add("412")
-        if action == "retrieve":
-            statuses.add("304")
         return sorted(statuses)
 
+    def _refusal(self, status: str) -> dict[str, str]:
+        """A reference to the response that all operations share."""
+        name, description, headers = REFUSALS[status]
+        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        response = {"description": description, "content": content} | ({"headers": headers} if headers else {})
+        self._register("Error", ResolvedComponent.SCHEMA, _ERROR)
+        self._register(name, ResolvedComponent.RESPONSE, response)
+        return {"$ref": f"#/components/responses/{name}"}
+
+    def _register(self, name: str, kind: str, schema: dict[str, Any]) -> None:
+        self.registry.register_on_missing(ResolvedComponent(name=name, type=kind, schema=schema, object=name))
+
     def _add_headers(self, status: str, response: dict[str, Any]) -> None:
-        headers = dict(_HEADERS.get(status, {}))
+        headers: dict[str, Any] = {}
         action = getattr(self.view, "action", None)
         if action in ("retrieve", "create", "update", "partial_update") and status in ("200", "201", "304"):
             headers["ETag"] = _STRING | {
@@ -106,8 +113,11 @@ class AutoSchema(SpectacularAutoSchema):
             response["headers"] = headers | response.get("headers", {})
 
     def get_operation_id(self) -> str:
-        """As generated, but a command is named by its path alone: `cars_unlock`, not `cars_unlock_create`."""
+        """As generated, but a command is named by its path alone: `cars_unlock`, not `cars_unlock_create`; and what
+        lies outside /api says so, because /health is served there too."""
         name = super().get_operation_id()
+        if not self.path.startswith("/api"):
+            name = f"site_{name}"
         is_command = self.method == "POST" and getattr(self.view, "action", None) != "create"
         return name.removesuffix("_create") if is_command else name
 
@@ -138,7 +148,7 @@ class AutoSchema(SpectacularAutoSchema):
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
         parameters = super()._resolve_path_parameters(variables)
         for parameter in parameters:
-            if parameter["schema"].get("type") == "integer":
+            if parameter["schema"].get("pattern") == f"^{PkConverter.regex}$":
                 parameter["schema"] = IdField().json_schema(request=True)
         return parameters
 
@@ -163,7 +173,7 @@ class AutoSchema(SpectacularAutoSchema):
 
     def _nested(self, child: Any, direction: str) -> dict[str, Any]:
         """The schema of an element or member that is no strict field: a serializer, or free JSON."""
-        return self._map_serializer_field(child, direction) or {}
+        return {} if isinstance(child, _UnvalidatedField) else self._map_serializer_field(child, direction) or {}
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         if not isinstance(field, Strict):
@@ -184,18 +194,10 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-def _error_response(status: str) -> dict[str, Any]:
-    if status == "304":
-        return {"description": DESCRIPTIONS[status]}
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    return {"description": DESCRIPTIONS[status], "content": content}
-
-
 def query_parameter(name: str, filter_: Any) -> dict[str, Any]:
     """A strict filter as an OpenAPI parameter."""
     parameter = {"name": name, "in": "query", "required": False, "schema": filter_.json_schema()}
-    description = filter_.description or (type(filter_).__doc__ or "").strip()
-    return parameter | ({"description": description} if description else {})
+    return parameter | ({"description": filter_.description} if filter_.description else {})
 
 
 class StrictFilterExtension(OpenApiFilterExtension):
@@ -204,13 +206,13 @@ class StrictFilterExtension(OpenApiFilterExtension):
     target_class = "common.filters.StrictFilterBackend"
     priority = 1
 
-    def get_schema_operation_parameters(self, auto_schema: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, auto_schema: Any) -> list[dict[str, Any]]:
         filterset = self.target.get_filterset_class(auto_schema.view)
         filters = filterset.base_filters if filterset else {}
         return [query_parameter(name, filter_) for name, filter_ in filters.items()]
 
 
-def postprocess(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+def postprocess(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     """Close the bodies: an unknown member is refused, so the document says so."""
     for name, schema in result.get("components", {}).get("schemas", {}).items():
         if name.endswith("Request") and schema.get("type") == "object":

@@ -58,9 +58,8 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
         models.DateTimeField: fields.StrictDateTimeField,
         models.DateField: fields.StrictDateField,
         models.JSONField: fields.StrictJSONField,
-        **{
-            integer: fields.StrictIntegerField
-            for integer in (
+        **dict.fromkeys(
+            (
                 models.IntegerField,
                 models.SmallIntegerField,
                 models.BigIntegerField,
@@ -69,8 +68,9 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
                 models.PositiveBigIntegerField,
                 models.AutoField,
                 models.BigAutoField,
-            )
-        },
+            ),
+            fields.StrictIntegerField,
+        ),
     }
     serializer_choice_field = fields.StrictChoiceField
     serializer_related_field = fields.RelatedIdField

@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import MethodNotAllowed, ParseError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -74,16 +74,20 @@ def load_body(request: Request, limit: int) -> None:
     if request.method in ("GET", "HEAD", "OPTIONS") or hasattr(django_request, "_body"):
         return
     meta = django_request.META
-    if meta.get("CONTENT_LENGTH"):
-        if int(meta["CONTENT_LENGTH"]) > limit:
-            raise PayloadTooLarge
-        _ = django_request.body
-    elif "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower():
-        source = meta.get("wsgi.input") or django_request._stream
-        django_request._body = body = source.read(limit + 1)
-        if len(body) > limit:
-            raise PayloadTooLarge
-        meta["CONTENT_LENGTH"] = str(len(body))
+    try:
+        if meta.get("CONTENT_LENGTH"):
+            if int(meta["CONTENT_LENGTH"]) > limit:
+                raise PayloadTooLarge
+            _ = django_request.body
+        elif "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower():
+            source = meta.get("wsgi.input") or django_request._stream
+            django_request._body = body = source.read(limit + 1)
+            if len(body) > limit:
+                raise PayloadTooLarge
+            django_request._read_started = True
+            meta["CONTENT_LENGTH"] = str(len(body))
+    except OSError:  # Cut off, or chunks that are none.
+        raise ParseError("The body could not be read.") from None
 
 
 def body_of(request: Request) -> Any:
@@ -109,8 +113,8 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
 
     `serializer_class` is the shape of the answer. `action_serializers[action]` overrides it: for `list` and `retrieve`
     the answer, for `create`, `update` and `partial_update` (which falls back to `update`) the body; what these answer
-    is the shape of `retrieve`. `action_permissions[action]` replaces `permission_classes`; `partial_update` falls back to
-    `update`.
+    is the shape of `retrieve`. `action_permissions[action]` replaces `permission_classes`; `partial_update` falls back
+    to `update`.
     """
 
     action_permissions: ClassVar[dict[str, list[Any]]] = {}

@@ -1,0 +1,191 @@
+"""Throwaway views on real models: the plumbing is tested here, whatever the apps make of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db.models import ProtectedError
+from django.urls import include, path
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cars.models import Car, Vehicle
+from common import errors, fields, filters
+from common.docs import ApiRootView, SchemaView
+from common.pagination import CursorPagination
+from common.permissions import Administrator, HasPerm, Public, SignedIn
+from common.routers import ApiRouter
+from common.serializers import StrictModelSerializer, StrictSerializer
+from common.views import (
+    ApiView,
+    ApiViewSet,
+    CreateMixin,
+    DestroyMixin,
+    ListMixin,
+    RetrieveMixin,
+    UpdateMixin,
+    command,
+    reading,
+)
+
+
+class SampleCarSerializer(StrictModelSerializer):
+    class Meta:
+        model = Car
+        fields = ["id", "make", "model", "year", "category", "source", "created_at"]
+        read_only_fields = ["id", "source", "created_at"]
+
+
+class SamplePaintSerializer(StrictSerializer):
+    color = fields.NameField(max_length=20)
+    cars = fields.RelatedIdField(queryset=Car.objects.all(), many=True, required=False)
+    vehicle = fields.RelatedIdField(queryset=Vehicle.objects.all(), required=False)
+
+
+class SampleCarFilter(filters.StrictFilterSet):
+    make = filters.KeyFilter("make_key")
+    year = filters.IntegerFilter("year", min=1886, max=2100)
+    year_min = filters.IntegerFilter("year", "gte", min=1886, max=2100)
+    year_max = filters.IntegerFilter("year", "lte", min=1886, max=2100)
+    search = filters.SearchFilter(fields=("make", "model"))
+    withdrawn = filters.BooleanFilter("withdrawn_at", "isnull", exclude=True)
+    source = filters.ChoiceFilter("source", choices=("manual", "parse"))
+    since = filters.DateTimeFilter("created_at", "gte")
+    ordering = filters.OrderingFilter(fields={"year": "year", "make": "make_key", "withdrawn": "withdrawn_at"})
+
+    ranges = [("year_min", "year_max")]
+
+    class Meta:
+        model = Car
+        fields: list[str] = []
+
+
+class SampleYearQuery(filters.StrictFilterSet):
+    year = filters.IntegerFilter(min=1886, max=2100)
+
+
+class SampleCarViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
+    """Cars without rules."""
+
+    queryset = Car.objects.all()
+    serializer_class = SampleCarSerializer
+    filterset_class = SampleCarFilter
+    action_permissions = {"destroy": [Administrator], "paint": [SignedIn & ~HasPerm.of("cars.delete_car")]}
+
+    def perform_create(self, data: dict[str, Any]) -> Car:
+        return Car.objects.create(**data)
+
+    def perform_update(self, instance: Car, data: dict[str, Any]) -> Car:
+        for name, value in data.items():
+            setattr(instance, name, value)
+        instance.save()
+        return instance
+
+    def perform_destroy(self, instance: Car) -> None:
+        instance.delete()
+
+    @command(detail=True, request=SamplePaintSerializer, response=SampleCarSerializer)
+    def paint(self, request: Request, pk: int) -> Response:
+        data = self.validated(SamplePaintSerializer)
+        return Response({"color": data["color"], "cars": [car.pk for car in data.get("cars", [])]})
+
+    @command(detail=False, status=204)
+    def wash(self, request: Request) -> Response:
+        self.validated(self.get_serializer_class())
+        return Response(status=204)
+
+    @reading(detail=False, response={"type": "object"}, query=SampleYearQuery)
+    def statistics(self, request: Request) -> Response:
+        return Response(self.query())
+
+    @reading(detail=False, response=SampleCarSerializer(many=True), pagination_class=CursorPagination)
+    def walk(self, request: Request) -> Response:
+        return self.listing(Car.objects.order_by("-id"), SampleCarSerializer)
+
+
+class SampleVehicleSerializer(StrictModelSerializer):
+    class Meta:
+        model = Vehicle
+        fields = ["id", "vin", "owner"]
+        read_only_fields = ["id", "owner"]
+
+
+class SampleVehicleViewSet(RetrieveMixin, ApiViewSet):
+    """One's own vehicles."""
+
+    queryset = Vehicle.objects.all()
+    serializer_class = SampleVehicleSerializer
+
+    def get_queryset(self) -> Any:
+        return Vehicle.objects.visible_to(self.request.user)
+
+
+class SampleEverythingSerializer(StrictSerializer):
+    text = fields.TextField(max_length=10, required=False, allow_blank=True)
+    name = fields.NameField(max_length=10, required=False, allow_null=True)
+    number = fields.StrictIntegerField(min_value=1, max_value=10, required=False, allow_null=True)
+    money = fields.MoneyField(required=False, allow_null=True)
+    choice = fields.StrictChoiceField(choices=["red", "blue"], required=False, allow_null=True)
+    items = fields.StrictListField(child=fields.IdField(), required=False)
+    rows = SamplePaintSerializer(many=True, required=False)
+    free = fields.StrictDictField(required=False)
+    at = fields.StrictDateTimeField(required=False)
+    secret = serializers.CharField(read_only=True)
+
+
+class SampleEchoView(ApiView):
+    """Gives the body back."""
+
+    permission_classes = [Public]
+
+    @extend_schema(request=SampleEverythingSerializer, responses={200: SampleEverythingSerializer})
+    def post(self, request: Request) -> Response:
+        return Response(self.validated(SampleEverythingSerializer))
+
+
+FAILURES: dict[str, Exception] = {
+    "conflict": errors.Conflict("No.", code="lot_full", meta={"free": 0}),
+    "unprocessable": errors.Unprocessable(code="end_before_start", attr="end"),
+    "credentials": errors.BadCredentials(),
+    "unavailable": errors.ServiceUnavailable(retry_after=2.3),
+    "unique": ValidationError({"email": ["taken"]}, code="unique"),
+    "password": ValidationError({"password": ["short"]}, code="password_too_short"),
+    "mixed": ValidationError({"a": ["x"], "b": [errors.Unprocessable.detail]}, code="invalid"),
+    "integrity": IntegrityError("UNIQUE constraint failed: secret.table"),
+    "protected": ProtectedError("secret", set()),
+    "data": DataError("secret"),
+    "operational": OperationalError("secret"),
+    "interface": InterfaceError("secret"),
+    "bug": RuntimeError("secret"),
+}
+
+
+class SampleFailureView(ApiView):
+    """Fails as told, also for callers without any authentication."""
+
+    authentication_classes: list[type] = []
+    permission_classes = [Public]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, kind: str) -> Response:
+        raise FAILURES[kind]
+
+
+router = ApiRouter()
+router.register("cars", SampleCarViewSet, basename="car")
+router.register("vehicles", SampleVehicleViewSet, basename="vehicle")
+urlpatterns = [
+    path("api", ApiRootView.as_view(collections=router.collections()), name="api-root"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/echo", SampleEchoView.as_view()),
+    path("api/failures/<str:kind>", SampleFailureView.as_view()),
+    path("api/", include(router.urls)),
+]
+handler400 = "common.handler.bad_request"
+handler403 = "common.handler.permission_denied"
+handler404 = "common.handler.page_not_found"
+handler500 = "common.handler.server_error"
