@@ -41,7 +41,7 @@ class ApiRootView(ApiView):
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI document; it cannot change while the process runs, and takes a second to build."""
-    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-any-return]
+    return SchemaGenerator().get_schema(request=None, public=True)
 
 
 class SchemaView(ApiView):

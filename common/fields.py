@@ -5,7 +5,7 @@ with `\\Z`, because its `$` lets a trailing newline through."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -172,6 +172,8 @@ class StrictDecimalField(Strict, serializers.DecimalField):
             kwargs["min_value"] = -limit
         kwargs["max_value"], kwargs["min_value"] = Decimal(kwargs["max_value"]), Decimal(kwargs["min_value"])
         super().__init__(max_digits=max_digits, decimal_places=decimal_places, **kwargs)
+        self.places = decimal_places
+        self.bounds = (kwargs["min_value"], kwargs["max_value"])
         digits = max(1, max_digits - decimal_places)
         fraction = rf"(\.[0-9]{{1,{decimal_places}}})?" if decimal_places else ""
         sign = "-?" if kwargs["min_value"] < 0 else ""
@@ -192,13 +194,14 @@ class StrictDecimalField(Strict, serializers.DecimalField):
 
     def _fitted(self, number: Decimal) -> Decimal:
         """The number with its places. The bounds come first: quantizing a huge exponent would need as many digits."""
-        if number > self.max_value:
-            self.fail("max_value", max_value=self.max_value)
-        if number < self.min_value:
-            self.fail("min_value", min_value=self.min_value)
-        fitted = number.quantize(Decimal(1).scaleb(-self.decimal_places))
+        lowest, highest = self.bounds
+        if number > highest:
+            self.fail("max_value", max_value=highest)
+        if number < lowest:
+            self.fail("min_value", min_value=lowest)
+        fitted = number.quantize(Decimal(1).scaleb(-self.places))
         if abs(fitted - number) > abs(number) * _DOUBLE_NOISE:
-            self.fail("max_decimal_places", max_decimal_places=self.decimal_places)
+            self.fail("max_decimal_places", max_decimal_places=self.places)
         return fitted
 
     def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
@@ -206,9 +209,9 @@ class StrictDecimalField(Strict, serializers.DecimalField):
             return {"type": "string"}
         number = {
             "type": "number",
-            "minimum": _plain_number(self.min_value),
-            "maximum": _plain_number(self.max_value),
-            "multipleOf": _plain_number(Decimal(1).scaleb(-self.decimal_places)),
+            "minimum": _plain_number(self.bounds[0]),
+            "maximum": _plain_number(self.bounds[1]),
+            "multipleOf": _plain_number(Decimal(1).scaleb(-self.places)),
         }
         return {"anyOf": [{"type": "string", "pattern": self.pattern}, number]}
 
@@ -300,9 +303,7 @@ class RelatedIdField(Strict, serializers.PrimaryKeyRelatedField):
         return queryset
 
     def to_internal_value(self, data: Any) -> Any:
-        number = IdField()
-        number.bind(self.field_name or "", self)
-        return super().to_internal_value(number.run_validation(data))
+        return super().to_internal_value(IdField().run_validation(data))
 
     def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         return IdField().json_schema(request=request)
@@ -320,8 +321,9 @@ class StrictManyRelatedField(Strict, serializers.ManyRelatedField):
             raise serializers.ValidationError(f"At most {MAX_ITEMS} ids are expected.", code="max_length")
         number = IdField()
         ids = [number.run_validation(item) for item in data]
-        found = self.child_relation.get_queryset().in_bulk(ids)
-        missing = {
+        queryset: Any = self.child_relation.get_queryset()
+        found = queryset.in_bulk(ids)
+        missing: dict[Any, Any] = {
             index: [ErrorDetail(f'Invalid pk "{pk}" - object does not exist.', code="does_not_exist")]
             for index, pk in enumerate(ids)
             if pk not in found
@@ -370,7 +372,7 @@ class StrictDictField(Strict, serializers.DictField):
     }
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             self.fail("not_a_dict", input_type=type(data).__name__)
         if len(data) > MAX_ITEMS:
             self.fail("too_many", max_items=MAX_ITEMS)
@@ -402,8 +404,8 @@ class StrictJSONField(Strict, serializers.JSONField):
 def _child_schema(child: Any, request: bool, nested: Describe) -> dict[str, Any]:
     if not isinstance(child, Strict):
         return nested(child)
-    schema = child.json_schema(request=request, nested=nested)
-    return nullable(schema) if child.allow_null else schema
+    schema: dict[str, Any] = child.json_schema(request=request, nested=nested)
+    return nullable(schema) if getattr(child, "allow_null", False) else schema
 
 
 def _storable(value: Any) -> Any:

@@ -61,7 +61,7 @@ def _resolve(model: type[models.Model], path: str) -> models.Field[Any, Any]:
     for part in path.split("__"):
         field = model._meta.get_field(part)
         model = field.related_model or model
-    return field  # type: ignore[no-any-return]
+    return field
 
 
 class Cursor(NamedTuple):

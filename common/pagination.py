@@ -146,7 +146,7 @@ class PagePagination(StrictPagination):
         ),
     }
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Any, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
         asked = parse_parameters(request.query_params, self.parameters)
         limit = asked.get("limit", DEFAULT_LIMIT)
         alternatives = [name for name in ("page", "skip", "cursor") if name in asked]
@@ -229,6 +229,6 @@ class CursorPagination(StrictPagination):
         ),
     }
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Any, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
         asked = parse_parameters(request.query_params, self.parameters)
         return self.walk(queryset, request, asked.get("cursor", FIRST), asked.get("limit", DEFAULT_LIMIT))

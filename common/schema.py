@@ -7,8 +7,9 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiFilterExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
-from drf_spectacular.plumbing import ResolvedComponent, append_meta, is_list_serializer
+from drf_spectacular.plumbing import ResolvedComponent, append_meta
 from rest_framework.fields import _UnvalidatedField
+from rest_framework.serializers import ListSerializer
 
 from common.fields import MAX_ITEMS, IdField, Strict
 from common.permissions import Public
@@ -157,10 +158,10 @@ class AutoSchema(SpectacularAutoSchema):
             schema = self._map_strict_field(field, direction)
         else:
             schema = super()._map_serializer_field(field, direction, bypass_extensions)
-        if schema and direction == "request" and is_list_serializer(field) and "items" in schema:
-            schema["maxItems"] = field.max_length or MAX_ITEMS
+        if schema and direction == "request" and isinstance(field, ListSerializer) and "items" in schema:
+            schema["maxItems"] = getattr(field, "max_length", None) or MAX_ITEMS
             if not field.allow_empty:
-                schema["minItems"] = field.min_length or 1
+                schema["minItems"] = getattr(field, "min_length", None) or 1
         return schema
 
     def _map_strict_field(self, field: Any, direction: str) -> dict[str, Any]:
@@ -169,7 +170,7 @@ class AutoSchema(SpectacularAutoSchema):
         schema = field.json_schema(request=direction == "request", nested=lambda child: self._nested(child, direction))
         if meta.get("nullable") and "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
-        return append_meta(schema, meta)  # type: ignore[no-any-return]
+        return append_meta(schema, meta)
 
     def _nested(self, child: Any, direction: str) -> dict[str, Any]:
         """The schema of an element or member that is no strict field: a serializer, or free JSON."""
@@ -182,7 +183,7 @@ class AutoSchema(SpectacularAutoSchema):
     def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> dict[str, Any]:
         if isinstance(serializer, EmptySerializer):
             return {"type": "object", "additionalProperties": False}
-        return super()._map_serializer(serializer, direction, bypass_extensions)  # type: ignore[no-any-return]
+        return super()._map_serializer(serializer, direction, bypass_extensions)
 
 
 _IDEMPOTENCY_KEY = {

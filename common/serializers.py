@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, ClassVar
 
 from django.db import models
@@ -75,7 +75,9 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
     serializer_choice_field = fields.StrictChoiceField
     serializer_related_field = fields.RelatedIdField
 
-    def include_extra_kwargs(self, kwargs: dict[str, Any], extra_kwargs: dict[str, Any]) -> dict[str, Any]:
+    def include_extra_kwargs(
+        self, kwargs: MutableMapping[str, Any], extra_kwargs: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
         kwargs = super().include_extra_kwargs(kwargs, extra_kwargs)
         kwargs["validators"] = [
             validator for validator in kwargs.get("validators", []) if not hasattr(validator, "queryset")

@@ -60,7 +60,7 @@ class StrictViewMixin:
         context = {"request": self.request, "view": self}  # type: ignore[attr-defined]
         serializer = serializer_class(data=body_of(self.request), context=context, **kwargs)  # type: ignore[attr-defined]
         serializer.is_valid(raise_exception=True)
-        return serializer.validated_data  # type: ignore[no-any-return]
+        return serializer.validated_data
 
     def represent(self, instance: Any, serializer_class: type[BaseSerializer[Any]], **kwargs: Any) -> Any:
         context = {"request": self.request, "view": self}  # type: ignore[attr-defined]
@@ -127,14 +127,14 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """The body's shape where there is a body, else the answer's."""
-        return self._by_action(self.action_serializers, self.serializer_class)  # type: ignore[no-any-return]
+        return self._by_action(self.action_serializers, self.serializer_class)
 
     def get_response_serializer_class(self) -> type[BaseSerializer[Any]]:
         if self.action == "list":
             return self.get_serializer_class()
         # A command sets the instance's serializer_class to that of its body.
         default = type(self).serializer_class
-        return self.action_serializers.get("retrieve", default)  # type: ignore[arg-type, return-value]
+        return self.action_serializers.get("retrieve", default)  # type: ignore[return-value]
 
     def _by_action(self, table: dict[str, Any], default: Any) -> Any:
         action_name = self.action or ""
@@ -143,14 +143,14 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
         return table.get(action_name, default)
 
     def known_parameters(self, request: Request) -> Collection[str] | None:
-        handler = getattr(self, self.action or "", None)
+        handler: Any = getattr(self, self.action or "", None)
         if hasattr(handler, "query_class"):
             return handler.query_class.base_filters if handler.query_class else ()
         return () if self.action in _WITHOUT_QUERY else None
 
     def query(self) -> dict[str, Any]:
         handler: Any = getattr(self, self.action)
-        return handler.query_class.read(self.request.query_params)  # type: ignore[no-any-return]
+        return handler.query_class.read(self.request.query_params)
 
     def listing(self, queryset: QuerySet[Any], serializer_class: type[BaseSerializer[Any]] | None = None) -> Response:
         """A page of `queryset`, filtered by the view's filter set, in the list envelope."""
@@ -181,7 +181,7 @@ class ListMixin:
     """`GET /things`."""
 
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.listing(self.get_queryset())  # type: ignore[no-any-return]
+        return self.listing(self.get_queryset())
 
 
 class RetrieveMixin:
@@ -196,7 +196,7 @@ class CreateMixin:
 
     def create(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         instance = self.perform_create(self.validated(self.get_serializer_class()))
-        return self.answer(instance, status=201, headers=self.location_of(instance))  # type: ignore[no-any-return]
+        return self.answer(instance, status=201, headers=self.location_of(instance))
 
     def location_of(self: Any, instance: Any) -> dict[str, str]:
         lookup = self.lookup_url_kwarg or self.lookup_field
@@ -214,10 +214,10 @@ class UpdateMixin:
             instance = self.locked_if_matched()
             data = self.validated(self.get_serializer_class(), instance=instance, partial=partial)
             updated = self.perform_update(instance, data)
-        return self.answer(updated)  # type: ignore[no-any-return]
+        return self.answer(updated)
 
     def partial_update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.update(request, *args, partial=True, **kwargs)  # type: ignore[no-any-return]
+        return self.update(request, *args, partial=True, **kwargs)
 
     def perform_update(self, instance: Any, data: dict[str, Any]) -> Any:
         raise NotImplementedError
