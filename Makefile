@@ -24,6 +24,7 @@ run: prepare ## Start web, worker and schedule with demo data; PORT=8000
 
 .PHONY: serve
 serve: prepare ## Migrate, then start the web server only, without demo data
+	@case "$$DJANGO_SETTINGS_MODULE" in *.production) $(MANAGE) collectstatic --noinput --verbosity 0;; esac
 	@exec $(BIN)/gunicorn config.wsgi
 
 .PHONY: worker

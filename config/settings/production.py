@@ -22,6 +22,7 @@ from config.settings.base import (
     METRICS_TOKEN,
     PROVIDER_ALLOW_PRIVATE,
     REDIS_URL,
+    STORAGES,
     simple_jwt,
 )
 from config.settings.environment import env
@@ -32,6 +33,9 @@ IDENTITY_PROVIDER = env.str("IDENTITY_PROVIDER", default="manual")  # Nobody con
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BACKEND_IS_HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BACKEND_IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BACKEND_IS_HTTPS
+# Names that carry their content's hash, so that browsers keep them for good; made by `manage.py collectstatic`.
+STORAGES = STORAGES | {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+WHITENOISE_USE_FINDERS = False
 # W008 asks to redirect plain HTTP; common.middleware.Guard refuses it instead.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]
 

@@ -109,7 +109,7 @@ def running_platform(folder: Path, commands: dict[str, list[str]], **environment
             platform.manage(command, "--verbosity", "0")
         for name, command in commands.items():
             platform.start(name, command)
-        platform.until("the server answers", lambda: platform.client().get("/health").is_success, within=60)
+        platform.until("the server answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=60)
         yield platform
     finally:
         for process in platform.processes.values():
