@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
@@ -385,7 +386,7 @@ def mail_verification(user: User, *, now: datetime) -> None:
     notify(user=user, kind=mail.EMAIL_VERIFICATION, title="Confirm your e-mail address", now=now)
 
 
-def _user_by_token(generator: mail.PasswordResetTokenGenerator, token: str) -> User:
+def _user_by_token(generator: PasswordResetTokenGenerator, token: str) -> User:
     user_id = mail.user_id_of(token)
     users = User.objects.select_for_update(no_key=True).filter(is_active=True)
     user = users.filter(pk=user_id).first() if user_id is not None else None

@@ -19,7 +19,6 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.decorators import action, display
 
-from cars import services
 from cars.models import (
     Car,
     OdometerReading,
@@ -31,6 +30,8 @@ from cars.models import (
     VehicleEvent,
 )
 from cars.resources import CarResource
+from cars.services import cars as registry
+from cars.services import vehicles as garage
 from cars.sync import breaker, runs
 from common import clock
 from common.admin import ReadOnlyAdmin, StaffAdmin
@@ -75,24 +76,27 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
         """Through the services, so that keys, locks, history and caches hold as for the API."""
         data = {name: form.cleaned_data[name] for name in form.changed_data}
         if change:
-            services.update_car(car=Car.objects.get(pk=obj.pk), actor=request.user, data=data)
+            registry.update_car(car=Car.objects.get(pk=obj.pk), actor=request.user, data=data, now=clock.now())
             return
-        created = services.create_car(actor=request.user, data=data, now=clock.now())
+        created = registry.create_car(actor=request.user, data=data, now=clock.now())
         obj.pk, obj._state.adding = created.pk, False
 
     def delete_model(self, request: HttpRequest, obj: Car) -> None:
-        services.delete_car(car=obj, actor=request.user)
+        registry.delete_car(car=obj, actor=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for car in queryset:
-            services.delete_car(car=car, actor=request.user)
+            registry.delete_car(car=car, actor=request.user)
 
-    @action(description="Unlock edited fields: the sync may change them again", permissions=["cars.unlock_car"])
+    def has_unlock_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cars.unlock_car")
+
+    @action(description="Unlock edited fields: the sync may change them again", permissions=["unlock"])
     def unlock(self, request: HttpRequest, queryset: Any) -> None:
         for car in queryset:
             self.run(
                 request,
-                lambda car=car: services.unlock_car(car=car, actor=request.user),
+                lambda car=car: registry.unlock_car(car=car, actor=request.user),
                 done=f"{car} is unlocked.",
             )
 
@@ -127,15 +131,18 @@ class SyncRunAdmin(ReadOnlyAdmin):
     def show_status(self, run: SyncRun) -> str:
         return run.status
 
-    @action(description="Sync now", permissions=["cars.sync_cars"], url_path="sync-now", icon="sync")
+    def has_sync_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("cars.sync_cars")
+
+    @action(description="Sync now", permissions=["sync"], url_path="sync-now", icon="sync")
     def sync_now(self, request: HttpRequest) -> HttpResponse:
         return self._request_runs(request, full=False)
 
-    @action(description="Full refresh", permissions=["cars.sync_cars"], url_path="full-refresh", icon="sync_alt")
+    @action(description="Full refresh", permissions=["sync"], url_path="full-refresh", icon="sync_alt")
     def sync_everything(self, request: HttpRequest) -> HttpResponse:
         return self._request_runs(request, full=True)
 
-    @action(description="Cancel this run", permissions=["cars.sync_cars"], url_path="cancel", icon="cancel")
+    @action(description="Cancel this run", permissions=["sync"], url_path="cancel", icon="cancel")
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         run = SyncRun.objects.get(pk=object_id)
         self.run(request, lambda: runs.cancel_run(run=run, now=clock.now()), done="The run was asked to stop.")
@@ -168,7 +175,10 @@ class SyncSourceAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     actions = ["reset_breaker"]
 
-    @admin.action(description="Close the breaker and try again")
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cars.sync_cars")
+
+    @action(description="Close the breaker and try again", permissions=["sync"])
     def reset_breaker(self, request: HttpRequest, queryset: Any) -> None:
         for source in queryset:
             breaker.reset(source.name)
@@ -236,7 +246,7 @@ class VehicleAdmin(StaffAdmin):
 
     def save_model(self, request: HttpRequest, obj: Vehicle, form: ModelForm, change: bool) -> None:
         data = {name: form.cleaned_data[name] for name in form.changed_data}
-        services.update_vehicle(vehicle=Vehicle.objects.get(pk=obj.pk), actor=request.user, data=data, now=clock.now())
+        garage.update_vehicle(vehicle=Vehicle.objects.get(pk=obj.pk), actor=request.user, data=data, now=clock.now())
 
 
 @admin.register(VehicleEvent)

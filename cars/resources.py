@@ -7,8 +7,8 @@ from typing import Any
 from import_export.resources import ModelResource
 
 from accounts.exports import safe_cell
-from cars import services
 from cars.models import Car
+from cars.services.cars import create_car, update_car
 from common import clock
 from common.text import natural_key
 
@@ -34,9 +34,9 @@ class CarResource(ModelResource):
     def save_instance(self, instance: Car, is_create: bool, row: dict[str, Any], **kwargs: Any) -> None:
         data = {name: getattr(instance, name) for name in self.Meta.fields}
         if is_create:
-            services.create_car(actor=kwargs["user"], data=data, now=clock.now())
+            create_car(actor=kwargs["user"], data=data, now=clock.now())
         else:
-            services.update_car(car=Car.objects.get(pk=instance.pk), actor=kwargs["user"], data=data)
+            update_car(car=Car.objects.get(pk=instance.pk), actor=kwargs["user"], data=data, now=clock.now())
 
     def export_field(self, field: Any, instance: Car, **kwargs: Any) -> Any:
         """A cell that a spreadsheet would run as a formula is defused."""

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django_celery_beat import admin as beat_admin
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -23,12 +23,25 @@ from common.errors import DomainError
 
 
 class StaffAdmin(ModelAdmin):
-    """The base of every staff page. Actions call services; a refusal of theirs is shown, not raised."""
+    """The base of every staff page. Forms and actions call services; a refusal of theirs is shown, not raised."""
 
     list_filter_sheet = False
     list_per_page = 50
     show_full_result_count = False
     warn_unsaved_form = True
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What a service refuses comes back as an error of the same form, with all that was typed."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except DomainError as error:
+            request.refusal = error  # type: ignore[attr-defined]  # Read by `get_form` in the second round.
+            return super().changeform_view(request, *args, **kwargs)
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[forms.ModelForm]:
+        form = super().get_form(request, *args, **kwargs)
+        refusal: DomainError | None = getattr(request, "refusal", None)
+        return form if refusal is None else _refused(form, refusal)
 
     def run(self, request: HttpRequest, action: Any, *, done: str) -> bool:
         """Call `action()`; tell the user `done`, or what the service refused. True when it was done."""
@@ -39,6 +52,18 @@ class StaffAdmin(ModelAdmin):
             return False
         self.message_user(request, done, messages.SUCCESS)
         return True
+
+
+def _refused(form: type[forms.ModelForm], refusal: DomainError) -> type[forms.ModelForm]:
+    """The form class whose every instance carries the refusal, at its field where the form has it."""
+
+    class RefusedForm(form):  # type: ignore[misc, valid-type]  # The base is only known at run time.
+        def clean(self) -> Any:
+            data = super().clean()
+            self.add_error(refusal.attr if refusal.attr in self.fields else None, str(refusal))
+            return data
+
+    return RefusedForm
 
 
 class ReadOnlyAdmin(StaffAdmin):

@@ -18,6 +18,7 @@ DEBUG = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    "common",  # First, because its templates stand in for the theme's.
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
@@ -39,7 +40,6 @@ INSTALLED_APPS = [
     "import_export",
     "rest_framework",
     "simple_history",
-    "common",
     "accounts",
     "cars",
 ]
@@ -50,7 +50,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.SecurityHeaders",
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "common.middleware.Guard",
     "common.middleware.StripSlash",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -61,7 +60,6 @@ MIDDLEWARE = [
     "common.middleware.AuthenticationWithCookie",
     "common.middleware.MessagesWithCookie",
     "simple_history.middleware.HistoryRequestMiddleware",
-    "common.middleware.Metrics",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -1,0 +1,97 @@
+"""Every staff page opens, and each role sees only what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Export, Notification, SellerProfile, TokenFamily, User
+from cars.models import OdometerReading, SyncIssue, SyncRun, SyncSource, SyncSuppression, VehicleEvent
+from tests.conftest import MakeUser
+from tests.factories import CarFactory, VehicleFactory
+
+pytestmark = pytest.mark.django_db
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+@pytest.fixture
+def staff(client: Client) -> Callable[[User], Client]:
+    def sign_in(user: User) -> Client:
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def rows(user: User) -> None:
+    """One row of everything, so that no page is looked at empty."""
+    now = timezone.now()
+    CarFactory(created_by=user)
+    vehicle = VehicleFactory(owner=user)
+    VehicleEvent.objects.create(vehicle=vehicle, kind="registered", at=now, owner=user, actor=user)
+    OdometerReading.objects.create(vehicle=vehicle, value=10, unit="km", at=now, source="owner", actor=user)
+    run = SyncRun.objects.create(source="cars", provider="file", trigger="schedule", status="failed", finished_at=now)
+    SyncIssue.objects.create(run=run, reason="year", raw="{}")
+    SyncSource.objects.update_or_create(name="cars", defaults={"breaker_open_until": now.replace(year=now.year + 1)})
+    SyncSuppression.objects.create(source="cars", provider="file", external_id="x")
+    SellerProfile.objects.create(user=user, business_name="Cars", dealer_license_number="1", tax_id="2")
+    TokenFamily.objects.create(user=user, current_jti="x", expires_at=now)
+    Notification.objects.create(user=user, kind="security", title="Hello", mail_status="failed")
+    Export.objects.create(owner=user, kind="cars")
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_administrators_open_every_list_and_every_row(
+    model: type, rows: None, admin_user: User, staff: Callable[[User], Client]
+) -> None:
+    client, label = staff(admin_user), f"{model._meta.app_label}_{model._meta.model_name}"
+    assert client.get(reverse(f"admin:{label}_changelist")).status_code == 200
+    assert client.get(reverse(f"admin:{label}_changelist"), {"q": "x"}).status_code == 200
+    row = model.objects.first()
+    if row is not None:
+        assert client.get(reverse(f"admin:{label}_change", args=[row.pk])).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_a_list_costs_the_same_number_of_queries_whatever_its_length(
+    model: type, rows: None, admin_user: User, staff: Callable[[User], Client], django_assert_max_num_queries: object
+) -> None:
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    client = staff(admin_user)
+    with django_assert_max_num_queries(15):
+        client.get(url)
+
+
+def test_the_home_shows_figures_and_charts_of_what_one_may_see(
+    rows: None, admin_user: User, make_user: MakeUser, staff: Callable[[User], Client]
+) -> None:
+    home = staff(admin_user).get(reverse("admin:index")).content.decode()
+    assert "Cars per make" in home
+    assert "Sync failures per day" in home
+    assert "Sellers to approve" in home
+    home = staff(make_user(roles=["moderator"])).get(reverse("admin:index")).content.decode()
+    assert "Sellers to approve" in home
+    assert "Cars per make" not in home
+    assert "Sync runs per day" not in home
+
+
+def test_a_role_sees_only_its_own_lists(make_user: MakeUser, staff: Callable[[User], Client]) -> None:
+    client = staff(make_user(roles=["service_advisor"]))
+    assert client.get(reverse("admin:cars_vehicle_changelist")).status_code == 200
+    assert client.get(reverse("admin:accounts_user_changelist")).status_code == 403
+    assert client.get(reverse("admin:cars_syncrun_changelist")).status_code == 403
+    sidebar = client.get(reverse("admin:index")).content.decode()
+    assert reverse("admin:cars_vehicle_changelist") in sidebar
+    assert reverse("admin:accounts_user_changelist") not in sidebar
+
+
+def test_a_customer_does_not_enter(user: User, staff: Callable[[User], Client]) -> None:
+    answer = staff(user).get(reverse("admin:index"))
+    assert answer.status_code == 302
+    assert "login" in answer["Location"]
