@@ -61,7 +61,8 @@ def execute_run(run_id: int) -> SyncRun | None:
         except (KeyboardInterrupt, SystemExit):
             runs.finish(run, Outcome(Status.CANCELLED, "interrupted"), now=clock.now())
             raise
-    connection.close_if_unusable_or_obsolete()  # The work may have ended because the database went away.
+    if not connection.is_usable():  # The work may have ended because the database went away.
+        connection.close()
     runs.finish(run, outcome, now=clock.now())
     run.refresh_from_db()
     log_run(run)
