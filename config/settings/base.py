@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from common.logs import logging_config
 from config.settings.environment import BASE_DIR, DATA_DIR, database_config, env, networks, rate
+from config.settings.unfold import UNFOLD  # noqa: F401 - the admin's theme reads it from here
 
 PROCESS_ROLE = env.str("PROCESS_ROLE", default="command")  # web | stream | worker | command; set by wsgi.py and co.
 DEBUG = False
