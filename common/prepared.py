@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
@@ -23,9 +25,25 @@ def prepared_cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[CursorWrapper]:
         with connection.cursor() as cursor:
             yield cursor
         return
-    connection.close_if_health_check_failed()
+    _check_health(connection)
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        raw = ServerBindingCursor(connection.connection)
-    with connection._prepare_cursor(raw) as cursor:
+        raw = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    with connection._prepare_cursor(raw) as cursor:  # type: ignore[attr-defined]
         yield cursor
+
+
+def _check_health(connection: Any) -> None:
+    """Django's check of a kept connection (CONN_HEALTH_CHECKS), without its `SELECT 1` where the socket shows that
+    nothing happened: a server that ended the connection has said so by a message or a closed socket."""
+    if connection.connection is not None and not connection.health_check_done and _is_quiet(connection.connection):
+        connection.health_check_done = True
+    connection.close_if_health_check_failed()
+
+
+def _is_quiet(driver_connection: Any) -> bool:
+    if driver_connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(driver_connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
