@@ -26,7 +26,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart: a series of numbers for each name, in step with `labels`."""
+    """One chart: a series of numbers for each name, in step with `labels`. `kind` is `bar` or `line`."""
 
     title: str
     labels: list[str]
@@ -35,10 +35,6 @@ class Chart:
     stacked: bool = False
 
     COLORS = ("primary-600", "base-400", "primary-300")
-
-    @property
-    def template(self) -> str:
-        return f"unfold/components/chart/{self.kind}.html"
 
     @property
     def data(self) -> str:
