@@ -1,5 +1,5 @@
-"""Signing in with a session token of Clerk. Identity comes from the verified token alone; what a body says about it must
-agree, and never adds to it.
+"""Signing in with a session token of Clerk. Identity comes from the verified token alone; what a body says about it
+must agree, and never adds to it.
 
 https://clerk.com/docs/backend-requests/manual-jwt
 """

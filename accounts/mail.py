@@ -3,9 +3,10 @@ row as it is then, and it is good once because what it proves changes the row.""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
-from django.db import models
 
 from accounts.models import Notification, User
 from accounts.registry import MailContent, NotificationKind, notification_kinds
@@ -21,8 +22,7 @@ class EmailTokens(PasswordResetTokenGenerator):
 
     key_salt = "accounts.mail.EmailTokens"
 
-    def _make_hash_value(self, user: models.Model, timestamp: int) -> str:
-        assert isinstance(user, User)
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
         return f"{user.pk}|{user.email}|{user.email_verified_at}|{timestamp}"
 
 
@@ -32,8 +32,7 @@ class ResetTokens(PasswordResetTokenGenerator):
 
     key_salt = "accounts.mail.ResetTokens"
 
-    def _make_hash_value(self, user: models.Model, timestamp: int) -> str:
-        assert isinstance(user, User)
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
         return f"{super()._make_hash_value(user, timestamp)}|{user.token_version}"
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from rest_framework_simplejwt import tokens as simplejwt
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 
 from accounts.models import TokenFamily, User
 from accounts.registry import claims_for
 
+ACCESS_LIFETIME: timedelta = api_settings.ACCESS_TOKEN_LIFETIME
+REFRESH_LIFETIME: timedelta = api_settings.REFRESH_TOKEN_LIFETIME
 MAX_ENCODED = 8192  # Characters; ours have a few hundred.
 
 
@@ -35,7 +37,7 @@ class RefreshToken(simplejwt.Token):
     """Good once: its `jti` must be the family's current one."""
 
     token_type = "refresh"  # noqa: S105
-    lifetime = simplejwt.RefreshToken.lifetime
+    lifetime = REFRESH_LIFETIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def issue_tokens(*, user: User, now: datetime) -> TokenPair:
         user=user,
         current_jti=refresh["jti"],
         created_at=now,
-        expires_at=now + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"],
+        expires_at=now + REFRESH_LIFETIME,
     )
     return _sign_pair(user=user, family=family, refresh=refresh)
 
@@ -117,7 +119,7 @@ def _rotate_locked(claims: Claims, *, now: datetime) -> tuple[User, TokenPair] |
         return None
     refresh = RefreshToken()
     family.current_jti = refresh["jti"]
-    family.expires_at = now + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
+    family.expires_at = now + REFRESH_LIFETIME
     family.save(update_fields=["current_jti", "expires_at"])
     return user, _sign_pair(user=user, family=family, refresh=refresh)
 
@@ -146,8 +148,7 @@ def _sign_pair(*, user: User, family: TokenFamily, refresh: RefreshToken) -> Tok
     access["roles"] = user.role_names()
     for name, value in claims_for(user).items():
         access[name] = value
-    lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
-    return TokenPair(access=str(access), refresh=str(refresh), expires_in=int(lifetime.total_seconds()))
+    return TokenPair(access=str(access), refresh=str(refresh), expires_in=int(ACCESS_LIFETIME.total_seconds()))
 
 
 def _positive_integer(value: Any) -> int:

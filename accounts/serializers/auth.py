@@ -31,7 +31,7 @@ class PhoneField(StrictCharField):
     """E.164 with spaces, dashes and brackets, which are not stored."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**({"max_length": 40, "pattern": PHONE_PATTERN} | kwargs))
+        super().__init__(pattern=PHONE_PATTERN, **({"max_length": 40} | kwargs))
 
     def to_internal_value(self, data: Any) -> str:
         return re.sub("[ ()-]", "", super().to_internal_value(data))
@@ -149,7 +149,7 @@ class TimezoneField(StrictCharField):
     """An IANA name; answers fall back on the deployment's."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**({"max_length": 64, "pattern": "^[A-Za-z0-9_+/-]*$"} | kwargs))
+        super().__init__(pattern="^[A-Za-z0-9_+/-]*$", **({"max_length": 64} | kwargs))
 
     def to_representation(self, value: Any) -> str:
         return value or settings.DEFAULT_USER_TIMEZONE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
@@ -12,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services
-from accounts.authentication import bearer_token
+from accounts.authentication import bearer_token, user_of
 from accounts.clerk import sign_in_by_clerk
 from accounts.models import User
 from accounts.serializers.auth import (
@@ -123,7 +122,7 @@ class LogoutView(ApiView):
         self.validated(EmptySerializer)
         claims = request.auth
         if isinstance(claims, Claims):  # A browser session signs out at /api/session/logout.
-            services.sign_out(user=request.user, family_id=claims.family, now=now())
+            services.sign_out(user=user_of(request), family_id=claims.family, now=now())
         return Response(status=204)
 
 
@@ -132,7 +131,7 @@ class ChangePasswordView(ApiView):
     def post(self, request: Request) -> Response:
         """Set a new password. Every session ends, this one included."""
         data = self.validated(ChangePasswordSerializer)
-        services.change_password(user=request.user, address=address_of(request), now=now(), **data)
+        services.change_password(user=user_of(request), address=address_of(request), now=now(), **data)
         return Response(status=204)
 
 
@@ -174,8 +173,9 @@ class MeViewSet(ApiViewSet):
 
     def get_object(self) -> User:
         """The whole row; `request.user` holds only what authentication loaded."""
-        user = User.objects.prefetch_related("groups").get(pk=self.request.user.pk)
-        user.loaded_permissions = self.request.user.loaded_permissions
+        known = user_of(self.request)
+        user = User.objects.prefetch_related("groups").get(pk=known.pk)
+        user.loaded_permissions = known.loaded_permissions
         return user
 
     def retrieve(self, request: Request) -> Response:
@@ -190,14 +190,14 @@ class MeViewSet(ApiViewSet):
         confirmed = self._confirm(data.pop("current_password", None), moment)
         with transaction.atomic():
             self.locked_if_matched()
-            services.update_profile(user=request.user, changes=data, confirmed=confirmed, now=moment)
+            services.update_profile(user=user_of(request), changes=data, confirmed=confirmed, now=moment)
             return self.answer(self.get_object())
 
     def _confirm(self, password: str | None, moment: datetime) -> bool:
         if password is None:
             return False
-        user: Any = self.request.user
-        services.confirm_password(user=user, password=password, address=address_of(self.request), now=moment)
+        user, address = user_of(self.request), address_of(self.request)
+        services.confirm_password(user=user, password=password, address=address, now=moment)
         return True
 
 
@@ -206,7 +206,7 @@ class PaymentProfileView(ApiView):
     def put(self, request: Request) -> Response:
         """Put a means of payment on file. `reference` is the provider's, never a card number."""
         data = self.validated(PaymentProfileSerializer)
-        user = services.set_payment_profile(user=request.user, **data)
+        user = services.set_payment_profile(user=user_of(request), **data)
         return Response(self.represent(user.payment_profile, PaymentProfileSerializer))
 
 
@@ -215,5 +215,5 @@ class IdentityRequestView(ApiView):
     def post(self, request: Request) -> Response:
         """Ask for one's identity to be confirmed. The sandbox confirms it at once, else a moderator does."""
         self.validated(EmptySerializer)
-        user = services.request_identity_check(user=request.user, now=now())
+        user = services.request_identity_check(user=user_of(request), now=now())
         return Response(self.represent(user, IdentityStatusSerializer))

@@ -26,7 +26,7 @@ class SessionLoginView(LoginView):
     template_name = "rest_framework/login.html"
     next_page = "/api/"
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return super().post(request, *args, **kwargs)
         except SignInLocked as error:

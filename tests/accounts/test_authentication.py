@@ -47,7 +47,7 @@ def test_the_loaded_permissions_are_those_that_django_would_find(make_user):
 
 @pytest.mark.postgres
 def test_postgresql_prepares_the_statement(user):
-    found, _ = authenticated(user)
+    _found, _ = authenticated(user)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%family_is_live%'")
         assert cursor.fetchone()[0] >= 1

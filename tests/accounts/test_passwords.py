@@ -16,9 +16,8 @@ from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
 NEW = "copper-lantern-77"
-CHANGE, RESET, CONFIRM, VERIFY = (
-    "/api/auth/change-password", "/api/auth/password-reset", "/api/auth/password-reset/confirm", "/api/auth/verify-email",
-)  # fmt: skip
+CHANGE, VERIFY = "/api/auth/change-password", "/api/auth/verify-email"
+RESET, CONFIRM = "/api/auth/password-reset", "/api/auth/password-reset/confirm"
 
 
 def code(answer):
