@@ -13,6 +13,8 @@ from simple_history.models import HistoricalRecords
 from common.models import TimestampedModel
 from common.text import natural_key, plate_key
 
+MAKE_KEY_LENGTH, MODEL_KEY_LENGTH = 256, 320  # Of UTF-8 in one index entry: at most 2,304 bytes, of 2,704 that fit.
+PLATE_LENGTH = 16
 RUN_REASON_PREFIX = "sync run "
 YEAR_MIN, YEAR_MAX = 1886, 2100  # The Benz Patent-Motorwagen; the schema's upper bound.
 
@@ -43,8 +45,8 @@ class Car(TimestampedModel):
     model = models.CharField(max_length=160)
     year = models.PositiveSmallIntegerField()
     category = models.CharField(max_length=128, blank=True)
-    make_key = models.CharField(max_length=256, editable=False)
-    model_key = models.CharField(max_length=320, editable=False)
+    make_key = models.CharField(max_length=MAKE_KEY_LENGTH, editable=False)
+    model_key = models.CharField(max_length=MODEL_KEY_LENGTH, editable=False)
     source = models.CharField(max_length=32, default=MANUAL)
     external_id = models.CharField(max_length=64, null=True, blank=True)
     source_updated_at = models.DateTimeField(null=True, blank=True)
@@ -56,6 +58,7 @@ class Car(TimestampedModel):
     created_in_run = models.ForeignKey("SyncRun", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     history = HistoricalRecords(excluded_fields=["make_key", "model_key"])
+    _history_user: Any  # Whoever saves says here for whom; simple-history reads it.
     objects = CarQuerySet.as_manager()
 
     class Meta:
@@ -232,8 +235,8 @@ class Vehicle(TimestampedModel):
     )
     vin = models.CharField(max_length=17, null=True, blank=True)
     vin_exempt_reason = models.CharField(max_length=200, blank=True)
-    plate = models.CharField(max_length=16, blank=True)
-    plate_key = models.CharField(max_length=16, blank=True, editable=False)
+    plate = models.CharField(max_length=PLATE_LENGTH, blank=True)
+    plate_key = models.CharField(max_length=PLATE_LENGTH, blank=True, editable=False)
     car = models.ForeignKey(Car, on_delete=models.SET_NULL, null=True, blank=True, related_name="vehicles")
     year = models.PositiveSmallIntegerField(null=True, blank=True)
     make = models.CharField(max_length=128, blank=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.utils.urls import replace_query_param
 
@@ -17,7 +16,7 @@ class GroupPagination(PagePagination):
 
     parameters = {name: PagePagination.parameters[name] for name in ("page", "skip", "limit", "count")}
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Any, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
         asked = parse_parameters(request.query_params, self.parameters)
         if "page" in asked and "skip" in asked:
             detail = ErrorDetail("page and skip exclude each other.", code="exclusive_parameters")

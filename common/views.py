@@ -55,6 +55,11 @@ class StrictViewMixin:
             raise RuntimeError("This view declares no query_class.")
         return self.query_class.read(self.request.query_params)  # type: ignore[attr-defined]
 
+    @property
+    def caller(self) -> Any:
+        """Who asks. Untyped, because `common` knows no user; where the permissions want a sign-in it is a `User`."""
+        return self.request.user  # type: ignore[attr-defined]
+
     def validated(self, serializer_class: type[BaseSerializer[Any]], **kwargs: Any) -> dict[str, Any]:
         """The body's validated data. Raises ValidationError (400, or 422 or 409 by its codes)."""
         context = {"request": self.request, "view": self}  # type: ignore[attr-defined]

@@ -44,7 +44,7 @@ class VinAnswerSerializer(StrictSerializer):
     source knows this very VIN; a guess made here is never verified."""
 
     vin = StrictCharField(source="report.vin", max_length=17, read_only=True)
-    source = StrictChoiceField(choices=("local", *PROVIDERS), read_only=True)
+    source = StrictChoiceField(choices=("local", *PROVIDERS), read_only=True)  # type: ignore[assignment]
     verified = StrictBooleanField(read_only=True)
     wmi = StrictCharField(source="report.wmi", max_length=3, read_only=True)
     region = StrictCharField(source="report.region", max_length=64, read_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from cars.models import Car, SyncSuppression
+from cars.models import MAKE_KEY_LENGTH, MODEL_KEY_LENGTH, Car, SyncSuppression
 from common.cache import CacheNamespace
 from common.errors import Conflict, NotFound, Unprocessable
 
@@ -112,10 +112,9 @@ def check_model_year(year: int | None, *, now: datetime) -> None:
 def _check(car: Car, *, now: datetime) -> None:
     check_model_year(car.year, now=now)
     car.set_keys()
-    for name in ("make", "model"):
-        longest = Car._meta.get_field(f"{name}_key").max_length
-        # NFKC and case folding lengthen some letters up to 18 times; the keys must fit an index entry.
-        if len(getattr(car, f"{name}_key")) > longest:
+    # NFKC and case folding lengthen some letters up to 18 times; the keys must fit an index entry.
+    for name, key, longest in (("make", car.make_key, MAKE_KEY_LENGTH), ("model", car.model_key, MODEL_KEY_LENGTH)):
+        if len(key) > longest:
             raise NameTooLong(f"Written out, this is longer than {longest} characters.", attr=name)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from cars.models import Car, OdometerReading, Vehicle, VehicleEvent
+from cars.models import PLATE_LENGTH, Car, OdometerReading, Vehicle, VehicleEvent
 from cars.services.cars import check_model_year
 from cars.services.vin import check_vin
 from common.errors import Conflict, NotFound, Unprocessable
@@ -33,7 +33,7 @@ class PlateTooLong(Unprocessable):
     """A plate within its bound whose normalised form is not."""
 
     code = "plate_too_long"
-    detail = "Written out, this plate is longer than 16 characters."
+    detail = f"Written out, this plate is longer than {PLATE_LENGTH} characters."
 
 
 class OwnerChanged(Conflict):
@@ -147,7 +147,7 @@ def transfer_vehicle(
     `reference` names the record it stems from, as `order:12`. Raises OwnerChanged when the vehicle is not any more
     that of `vehicle.owner_id`, and NotFound when it was archived or the new owner deleted meanwhile.
     """
-    people = {vehicle.owner_id, new_owner.pk} - {None}
+    people = {pk for pk in (vehicle.owner_id, new_owner.pk) if pk is not None}
     locked = User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk")
     if new_owner.pk not in {user.pk for user in locked}:
         raise NotFound
@@ -281,7 +281,7 @@ def _check(vehicle: Vehicle, *, now: datetime, vin: bool = True) -> None:
         report = check_vin(vin=vehicle.vin, exempt_reason=vehicle.vin_exempt_reason, now=now)
         vehicle.vin = report.vin
     vehicle.set_plate_key()
-    if len(vehicle.plate_key) > Vehicle._meta.get_field("plate_key").max_length:
+    if len(vehicle.plate_key) > PLATE_LENGTH:
         raise PlateTooLong(attr="plate")
 
 

@@ -96,17 +96,17 @@ class CarViewSet(SyncCarsMixin, ListMixin, RetrieveMixin, CreateMixin, UpdateMix
         return Car.objects.current() if hidden else Car.objects.all()
 
     @idempotent
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         return super().create(request, *args, **kwargs)
 
     def perform_create(self, data: dict[str, Any]) -> Car:
-        return services.create_car(actor=self.request.user, data=data, now=clock.now())
+        return services.create_car(actor=self.caller, data=data, now=clock.now())
 
     def perform_update(self, instance: Car, data: dict[str, Any]) -> Car:
-        return services.update_car(car=instance, actor=self.request.user, data=data, now=clock.now())
+        return services.update_car(car=instance, actor=self.caller, data=data, now=clock.now())
 
     def perform_destroy(self, instance: Car) -> None:
-        services.delete_car(car=instance, actor=self.request.user)
+        services.delete_car(car=instance, actor=self.caller)
 
     @command(
         detail=True,
@@ -119,7 +119,7 @@ class CarViewSet(SyncCarsMixin, ListMixin, RetrieveMixin, CreateMixin, UpdateMix
     @idempotent
     def unlock(self, request: Request, pk: int) -> Response:
         fields = self.validated(UnlockCarSerializer).get("fields")
-        return self.answer(services.unlock_car(car=self.get_object(), actor=request.user, fields=fields))
+        return self.answer(services.unlock_car(car=self.get_object(), actor=self.caller, fields=fields))
 
     @reading(
         detail=True,
@@ -129,7 +129,7 @@ class CarViewSet(SyncCarsMixin, ListMixin, RetrieveMixin, CreateMixin, UpdateMix
     )
     def history(self, request: Request, pk: int) -> Response:
         snapshots = Car.history.filter(id=self.get_object().pk)
-        page = self.paginate_queryset(self.filter_queryset(snapshots))
+        page = self.paginate_queryset(self.filter_queryset(snapshots)) or []
         entries = self.represent(history.describe(page), CarHistorySerializer, many=True)
         return self.get_paginated_response(entries)
 

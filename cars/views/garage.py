@@ -102,18 +102,17 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
     }
 
     def get_queryset(self) -> VehicleQuerySet:
-        return Vehicle.objects.live().visible_to(self.request.user)
+        return Vehicle.objects.live().visible_to(self.caller)
 
     @idempotent
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         return super().create(request, *args, **kwargs)
 
     def perform_create(self, data: dict[str, Any]) -> Vehicle:
-        user = self.request.user
-        return services.register_vehicle(owner=user, actor=user, data=data, now=clock.now())
+        return services.register_vehicle(owner=self.caller, actor=self.caller, data=data, now=clock.now())
 
     def perform_update(self, instance: Vehicle, data: dict[str, Any]) -> Vehicle:
-        return services.update_vehicle(vehicle=instance, actor=self.request.user, data=data, now=clock.now())
+        return services.update_vehicle(vehicle=instance, actor=self.caller, data=data, now=clock.now())
 
     def perform_destroy(self, instance: Vehicle) -> None:
         services.archive_vehicle(vehicle=instance, now=clock.now())
@@ -131,7 +130,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
     def reassign(self, request: Request, pk: int) -> Response:
         new_owner = self.validated(ReassignVehicleSerializer)["owner"]
         vehicle = services.reassign_vehicle(
-            vehicle=self.get_object(), new_owner=new_owner, actor=request.user, now=clock.now()
+            vehicle=self.get_object(), new_owner=new_owner, actor=self.caller, now=clock.now()
         )
         return self.answer(vehicle)
 
@@ -142,7 +141,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
         schema={"summary": "Read a vehicle's timeline", "description": "Newest first."},
     )
     def timeline(self, request: Request, pk: int) -> Response:
-        events = self.get_object().events.visible_to(request.user)
+        events = self.get_object().events.visible_to(self.caller)
         return self.listing(events, VehicleEventSerializer)
 
     @reading(
@@ -174,7 +173,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
     def record_odometer(self, request: Request, pk: int) -> Response:
         vehicle = self.get_object()
         data = self.validated(OdometerSerializer)
-        entry = services.record_odometer(vehicle=vehicle, actor=request.user, source="owner", now=clock.now(), **data)
+        entry = services.record_odometer(vehicle=vehicle, actor=self.caller, source="owner", now=clock.now(), **data)
         return Response(self.represent(entry, OdometerReadingSerializer), status=201)
 
     record_odometer.query_class = None
