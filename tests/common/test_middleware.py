@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,14 +15,15 @@ from django.utils.functional import SimpleLazyObject
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
-from structlog.testing import capture_logs
 
 from accounts.models import User
 from common import middleware
+from common.logs import formatter
 from common.permissions import Public
 from common.views import ApiView
 
 pytestmark = pytest.mark.urls(__name__)
+LineOf = Callable[..., dict[str, Any]]
 JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -284,11 +286,17 @@ def test_https_is_what_a_trusted_proxy_says(settings: Any, trusted: list[str], i
 # --- Request ids and the log line -------------------------------------------------------------------------------------
 
 
-def line_of(client: Client, url: str, **extra: Any) -> dict[str, Any]:
-    with capture_logs() as lines:
+@pytest.fixture
+def line_of(caplog: pytest.LogCaptureFixture) -> Callable[..., dict[str, Any]]:
+    """The one line that a request leaves."""
+
+    def read(client: Client, url: str, **extra: Any) -> dict[str, Any]:
+        caplog.clear()
         client.get(url, **extra)
-    (line,) = [line for line in lines if line["event"] == "request"]
-    return dict(line)
+        (record,) = [record for record in caplog.records if record.name == "request"]
+        return json.loads(formatter().format(record))
+
+    return read
 
 
 def test_a_sane_request_id_comes_back(client: Client) -> None:
@@ -302,28 +310,28 @@ def test_an_odd_request_id_is_replaced(client: Client, given: str) -> None:
     assert len(answer["X-Request-ID"]) == 32
 
 
-def test_the_line_names_the_route_never_the_path(client: Client) -> None:
+def test_the_line_names_the_route_never_the_path(client: Client, line_of: LineOf) -> None:
     line = line_of(client, "/api/cars/7/file?token=abc")
     assert (line["method"], line["route"], line["status"]) == ("GET", "/api/cars/<int:pk>/file", 200)
     assert line["duration_ms"] >= 0
     assert "abc" not in str(line)
 
 
-def test_an_unknown_path_is_not_logged(client: Client) -> None:
+def test_an_unknown_path_is_not_logged(client: Client, line_of: LineOf) -> None:
     assert line_of(client, "/api/downloads/secret-token")["route"] == "unmatched"
 
 
-def test_a_500_is_an_error(client: Client) -> None:
+def test_a_500_is_an_error(client: Client, line_of: LineOf) -> None:
     line = line_of(client, "/api/broken")
-    assert (line["status"], line["log_level"]) == (500, "error")
+    assert (line["status"], line["level"]) == (500, "error")
 
 
-def test_the_line_names_the_user(user: User, as_user: Any) -> None:
+def test_the_line_names_the_user(user: User, as_user: Any, line_of: LineOf) -> None:
     assert line_of(as_user(user), "/api/echo")["user_id"] == user.pk
     assert line_of(Client(), "/api/echo")["user_id"] is None
 
 
-def test_the_log_line_asks_no_database_for_the_user(client: Client) -> None:
+def test_the_log_line_asks_no_database_for_the_user(client: Client, line_of: LineOf) -> None:
     """Without the `db` fixture a query would raise: the lazy user of a session stays unasked."""
     assert line_of(client, "/cached")["user_id"] is None
 
