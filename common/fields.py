@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 from rest_framework.relations import MANY_RELATION_KWARGS
 
 from common.routers import MAX_ID
@@ -180,6 +181,10 @@ class StrictDecimalField(Strict, serializers.DecimalField):
         self.pattern = f"^{sign}[0-9]{{1,{digits}}}{fraction}$"
         self._enforced = compile_pattern(self.pattern)
 
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """As every field's; REST framework's decimals take "" for null."""
+        return serializers.Field.validate_empty_values(self, data)
+
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, str):
             if not self._enforced.match(data):
@@ -301,6 +306,10 @@ class RelatedIdField(Strict, serializers.PrimaryKeyRelatedField):
         if queryset is not None and request is not None and hasattr(queryset, "visible_to"):
             return queryset.visible_to(request.user)
         return queryset
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """As every field's; REST framework's relations take "" for null."""
+        return serializers.Field.run_validation(self, data)
 
     def to_internal_value(self, data: Any) -> Any:
         return super().to_internal_value(IdField().run_validation(data))

@@ -111,7 +111,6 @@ class Handler(ExceptionHandler):
             headers["Retry-After"] = str(max(1, math.ceil(wait)))
         return headers
 
-
     def report_exception(self, exc: exceptions.APIException, response: Response) -> None:
         """Only what nobody foresaw is reported as a failure of the server; a 503 is an answer."""
         if not isinstance(exc, DomainAPIException):

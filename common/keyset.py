@@ -1,7 +1,8 @@
 """Keysets: a place in an ordered list as the sort values of one row, instead of the number of rows before it.
 
 A cursor is `n` (rows after) or `p` (rows before) and the row's sort values, joined by dots: integers as digits, times
-as microseconds since 1970, everything else as unpadded base64url of its text, `~` for null.
+as microseconds since 1970, everything else as unpadded base64url of its text, `~` for null. Values too long for a
+request line are replaced by `@` and the row's primary key, at the price that the row has to be there still.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import binascii
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import OrderBy
@@ -19,8 +20,8 @@ from django.db.models.expressions import OrderBy
 from common.errors import BadRequest
 from common.routers import MAX_ID
 
-MAX_CURSOR = 1200
-CURSOR_PATTERN = r"^(?:\*|[np](?:~|-?[A-Za-z0-9_-]{0,400})(?:\.(?:~|[A-Za-z0-9_-]{0,400})){0,3})$"
+MAX_CURSOR = 300  # What a request line holds of any text, even when it is all escapes.
+CURSOR_PATTERN = r"^(?:\*|[np]@?[A-Za-z0-9_~-]*(?:\.[A-Za-z0-9_~-]*){0,3})$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,19 +42,18 @@ class SortTerm(NamedTuple):
 
 
 def sort_terms(queryset: QuerySet[Any]) -> list[SortTerm]:
-    """The queryset's order (its model's, when it has none), made total by the primary key."""
-    model = queryset.model
-    names = [str(name) for name in (queryset.query.order_by or model._meta.ordering or ())]
-    pk = model._meta.pk.name
+    """The queryset's order (its model's, when it has none), made total by the primary key, which always comes last."""
+    meta = queryset.model._meta
+    pk = meta.pk.name
     terms: dict[str, SortTerm] = {}
-    for name in names:
-        bare = name.removeprefix("-").replace("pk", pk) if name in ("pk", "-pk") else name.removeprefix("-")
-        if bare not in terms:
-            terms[bare] = SortTerm(bare, _resolve(model, bare), name.startswith("-"))
-    if pk not in terms:
-        falling = bool(terms) and all(term.descending for term in terms.values())
-        terms[pk] = SortTerm(pk, model._meta.pk, falling)
-    return list(terms.values())
+    for name in queryset.query.order_by or meta.ordering or ():
+        bare = pk if name in ("pk", "-pk") else name.removeprefix("-")
+        terms.setdefault(bare, SortTerm(bare, _resolve(queryset.model, bare), name.startswith("-")))
+        if bare == pk:
+            return list(terms.values())
+    # All falling: then so does the key, and one index serves.
+    falling = bool(terms) and all(term.descending for term in terms.values())
+    return [*terms.values(), SortTerm(pk, meta.pk, falling)]
 
 
 def _resolve(model: type[models.Model], path: str) -> models.Field[Any, Any]:
@@ -71,7 +71,9 @@ class Cursor(NamedTuple):
     backwards: bool = False
 
     def text(self) -> str:
-        return ("p" if self.backwards else "n") + ".".join(_encode(value) for value in self.values)
+        prefix = "p" if self.backwards else "n"
+        text = prefix + ".".join(_encode(value) for value in self.values)
+        return text if len(text) <= MAX_CURSOR else f"{prefix}@{_encode(self.values[-1])}"
 
     def filter(self, queryset: QuerySet[Any], terms: list[SortTerm]) -> QuerySet[Any]:
         """The rows past the cursor. The bound on the first column alone looks redundant; it is what lets an index
@@ -107,16 +109,19 @@ def _value(row: Any, path: str) -> Any:
     return row
 
 
-def read_cursor(text: str, terms: list[SortTerm]) -> Cursor:
+def read_cursor(text: str, queryset: QuerySet[Any], terms: list[SortTerm]) -> Cursor:
     """Raises BadRequest `invalid_cursor` for a cursor that was not made for this order."""
-    parts = text[1:].split(".")
-    if len(parts) != len(terms):
-        raise BadRequest("The cursor does not belong to this order.", code="invalid_cursor", attr="cursor")
     try:
-        values = tuple(_decode(part, term.field) for part, term in zip(parts, terms, strict=True))
-    except (ValueError, OverflowError, ValidationError, binascii.Error):
-        raise BadRequest("The cursor is not valid.", code="invalid_cursor", attr="cursor") from None
-    return Cursor(values, text[0] == "p")
+        return Cursor(_read_values(text[1:], queryset, terms), text[0] == "p")
+    except (ValueError, OverflowError, ValidationError, binascii.Error, ObjectDoesNotExist):
+        raise BadRequest("The cursor is not valid here.", code="invalid_cursor", attr="cursor") from None
+
+
+def _read_values(text: str, queryset: QuerySet[Any], terms: list[SortTerm]) -> tuple[Any, ...]:
+    if text.startswith("@"):
+        names = [term.name for term in terms]
+        return queryset.order_by().values_list(*names).get(pk=_decode(text[1:], terms[-1].field))
+    return tuple(_decode(part, term.field) for part, term in zip(text.split("."), terms, strict=True))
 
 
 def _encode(value: Any) -> str:

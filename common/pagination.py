@@ -57,7 +57,7 @@ class StrictPagination(BasePagination):
     def walk(self, queryset: QuerySet[Any], request: Any, text: str, limit: int) -> list[Any]:
         """The page at a cursor; sets `next_url` and `previous_url`."""
         terms = sort_terms(queryset)
-        cursor = None if text == FIRST else read_cursor(text, terms)
+        cursor = None if text == FIRST else read_cursor(text, queryset, terms)
         backwards = cursor is not None and cursor.backwards
         rows = queryset.order_by(*(term.order_by(reverse=backwards) for term in terms))
         page = list((cursor.filter(rows, terms) if cursor else rows)[: limit + 1])

@@ -3,11 +3,12 @@ what belongs to an operation: its bodies, every status it can answer, and the he
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiFilterExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
-from drf_spectacular.plumbing import ResolvedComponent, append_meta
+from drf_spectacular.plumbing import ResolvedComponent, append_meta, force_instance
 from rest_framework.fields import _UnvalidatedField
 from rest_framework.serializers import ListSerializer
 
@@ -122,6 +123,11 @@ class AutoSchema(SpectacularAutoSchema):
         is_command = self.method == "POST" and getattr(self.view, "action", None) != "create"
         return name.removesuffix("_create") if is_command else name
 
+    def get_description(self) -> str:
+        """The action's own text or the view's own; what a base class says about itself describes no operation."""
+        action = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+        return inspect.cleandoc(getattr(action, "__doc__", None) or type(self.view).__doc__ or "")
+
     def get_auth(self) -> list[dict[str, Any]]:
         auth = super().get_auth()
         if any(isinstance(permission, Public) for permission in self.view.get_permissions()) and {} not in auth:
@@ -183,7 +189,10 @@ class AutoSchema(SpectacularAutoSchema):
     def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> dict[str, Any]:
         if isinstance(serializer, EmptySerializer):
             return {"type": "object", "additionalProperties": False}
-        return super()._map_serializer(serializer, direction, bypass_extensions)
+        schema: dict[str, Any] = super()._map_serializer(serializer, direction, bypass_extensions)
+        if type(force_instance(serializer)).__doc__ is None:
+            schema.pop("description", None)  # Inherited.
+        return schema
 
 
 _IDEMPOTENCY_KEY = {

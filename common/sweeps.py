@@ -20,9 +20,7 @@ class SweepResult(NamedTuple):
     failed: int
 
 
-def sweep(
-    queryset: QuerySet[Any], handle: Callable[..., Any], *, now: datetime, batch: int = 200
-) -> SweepResult:
+def sweep(queryset: QuerySet[Any], handle: Callable[..., Any], *, now: datetime, batch: int = 200) -> SweepResult:
     """Call `handle(row, now=now)` for every row of `queryset`, each in its own transaction under its own lock.
 
     The ids are read first, `batch` at a time; a row that another process holds, or that no longer matches once it is

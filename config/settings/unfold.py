@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
@@ -27,6 +28,9 @@ UNFOLD = {
     "SITE_HEADER": "Forecourt",
     "SITE_SUBHEADER": "The backend a motor business runs on",
     "SITE_SYMBOL": "directions_car",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("common/favicon.svg")},  # noqa: ARG005
+    ],
     "DASHBOARD_CALLBACK": "common.dashboard.fill_home",
     "COLORS": {
         "primary": {
