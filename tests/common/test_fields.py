@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from rest_framework.exceptions import ValidationError
 
+from cars.models import Car
 from common import fields
 
 CASES: list[tuple[Any, list[Any], list[Any]]] = [
@@ -52,6 +53,11 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
         ["0", "0.00", "9999999999.99", 24500, Decimal("9999999999.99")],
         ["-1", "-0", -1, "10000000000", 10_000_000_000, Decimal("1E+999999")],
     ),
+    (fields.MoneyField(allow_null=True, required=False), ["1"], [""]),
+    (fields.StrictIntegerField(allow_null=True), [1], [""]),
+    (fields.StrictBooleanField(allow_null=True), [True], ["", "null", "Null"]),
+    (fields.StrictChoiceField(choices=["red"], allow_null=True), ["red"], [""]),
+    (fields.RelatedIdField(queryset=Car.objects.none(), allow_null=True), [], ["", "1", True, {}]),
     (fields.MoneyField(max_value=100), ["100", 100, "99.99"], [101, Decimal("100.01")]),
     (fields.StrictBooleanField(), [True, False], ["true", "yes", 1, 0, None, "on"]),
     (fields.StrictChoiceField(choices=["red", "blue"]), ["red"], ["", "green", 1, True, None, ["red"], {}]),

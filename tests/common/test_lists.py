@@ -123,7 +123,18 @@ def test_a_cursor_is_not_disturbed_by_rows_that_come_and_go(client: APIClient, c
     assert ids(client.get(first["next"]).json()) == [car.pk for car in cars[3:6]]
 
 
-@pytest.mark.parametrize("cursor", ["n", "nabc", "n1.2", "x1", "n99999999999999999999", "n~", "p-", "nMQ"])
+def test_a_cursor_fits_a_request_line_even_at_a_long_name(client: APIClient, cars: list[Car]) -> None:
+    Car.objects.update(make_key="\N{CYRILLIC CAPITAL LETTER ZHE}" * 250)
+
+    pages = walk(client, "/api/cars?ordering=make&limit=3&cursor=*")
+
+    assert list(chain(*pages)) == [car.pk for car in cars]
+    assert "cursor=n%40" in client.get("/api/cars?ordering=make&limit=3&cursor=*").json()["next"]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["n", "n@99999", "n@x", "nabc", "n1.2", "x1", "n99999999999999999999", "n~", "p-", "nMQ"]
+)
 def test_a_cursor_of_another_order_is_400(client: APIClient, cars: list[Car], cursor: str) -> None:
     response = client.get(f"/api/cars?cursor={cursor}")
 
