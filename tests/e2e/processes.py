@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -109,7 +109,7 @@ def running_platform(folder: Path, commands: dict[str, list[str]], **environment
             platform.manage(command, "--verbosity", "0")
         for name, command in commands.items():
             platform.start(name, command)
-        platform.until("the server answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=60)
+        platform.until("the server answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=120)
         yield platform
     finally:
         for process in platform.processes.values():
@@ -120,13 +120,12 @@ def running_platform(folder: Path, commands: dict[str, list[str]], **environment
 @contextmanager
 def real_servers() -> Iterator[dict[str, str]]:
     """The environment for a fresh database and an empty queue on the PostgreSQL and Redis of the test run."""
-    with ExitStack() as stack:
-        redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
-        yield {
-            "DATABASE_URL": stack.enter_context(_database(os.environ["DATABASE_URL"])),
-            "REDIS_URL": os.environ["REDIS_URL"],
-            "REDIS_CACHE_URL": os.environ["REDIS_CACHE_URL"],
-        }
+    servers = {name: os.environ[name] for name in ("REDIS_URL", "REDIS_CACHE_URL")}
+    for url in servers.values():
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+    with _database(os.environ["DATABASE_URL"]) as database_url:
+        yield servers | {"DATABASE_URL": database_url}
 
 
 @contextmanager
