@@ -6,13 +6,14 @@ import argparse
 import dataclasses
 from collections.abc import Callable
 
-from tests.benchmarks import bench_detail, bench_lists
+from tests.benchmarks import bench_depth, bench_detail, bench_lists
 from tests.benchmarks.harness import FULL, QUICK, Effort
 from tests.benchmarks.report import Figure, figures_table, machine
 
 BENCHES: dict[str, Callable[[Effort], list[Figure]]] = {
     "lists": bench_lists.run,
     "detail": bench_detail.run,
+    "depth": bench_depth.run,
 }
 
 

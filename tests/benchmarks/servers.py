@@ -63,8 +63,10 @@ class Server:
 
 
 PEERS = "tests.benchmarks.peers"
-FORECOURT = Server("forecourt", "Forecourt", "forecourt-web", "config.wsgi:application")
-LIMITED = Server("forecourt-limited", "Forecourt, rate limits in Redis", "forecourt-web", "config.wsgi:application")
+WSGI = "config.wsgi:application"
+UNLIMITED = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
+FORECOURT = Server("forecourt", "Forecourt", "forecourt-web", WSGI, env=UNLIMITED)
+LIMITED = Server("forecourt-limited", "Forecourt, rate limits in Redis", "forecourt-web", WSGI)
 FASTAPI = Server(
     "fastapi", "FastAPI + SQLAlchemy async + asyncpg", "bench-fastapi", f"{PEERS}.fastapi_app:app", asgi=True
 )

@@ -20,6 +20,7 @@ FIELDS = (
     "source",
     "external_id",
     "source_updated_at",
+    "created_in_run",
     "locked_fields",
     "withdrawn_at",
     "created_at",

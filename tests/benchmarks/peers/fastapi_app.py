@@ -40,6 +40,7 @@ class CarOut(BaseModel):
     source: str
     external_id: str | None
     source_updated_at: datetime | None
+    created_in_run: int | None
     locked_fields: list[str]
     withdrawn_at: datetime | None
     created_at: datetime

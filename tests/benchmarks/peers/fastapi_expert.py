@@ -25,7 +25,7 @@ engine = create_async_engine(
 )
 app = FastAPI()
 cars = Car.__table__
-COLUMNS = [cars.c[name] for name in FIELDS]
+COLUMNS = [Car.__mapper__.columns[name].label(name) for name in FIELDS]
 USER_IS_ACTIVE = select(User.__table__.c.is_active).where(User.__table__.c.id == bindparam("user_id"))
 ONE_CAR = select(*COLUMNS).where(cars.c.id == bindparam("car_id"))
 

@@ -37,6 +37,7 @@ class CarSchema(Schema):
     source = fields.String()
     external_id = fields.String(allow_none=True)
     source_updated_at = fields.DateTime(allow_none=True)
+    created_in_run = fields.Integer(allow_none=True)
     locked_fields = fields.List(fields.String())
     withdrawn_at = fields.DateTime(allow_none=True)
     created_at = fields.DateTime()

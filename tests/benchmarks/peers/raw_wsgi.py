@@ -24,11 +24,12 @@ USER = (
     "SELECT 1 FROM accounts_user u JOIN accounts_tokenfamily f ON f.user_id = u.id"
     " WHERE u.id = %s AND f.id = %s AND u.token_version = %s AND u.is_active AND f.revoked_at IS NULL"
 )
+COLUMNS = ", ".join("created_in_run_id AS created_in_run" if name == "created_in_run" else name for name in FIELDS)
 MATCHING = "FROM cars_car WHERE withdrawn_at IS NULL AND make_key = %(make)s AND year = %(year)s"
-PAGE = f"SELECT {', '.join(FIELDS)} {MATCHING} ORDER BY id LIMIT %(limit)s OFFSET %(offset)s"
+PAGE = f"SELECT {COLUMNS} {MATCHING} ORDER BY id LIMIT %(limit)s OFFSET %(offset)s"
 COUNT = f"SELECT count(*) FROM (SELECT 1 {MATCHING} LIMIT {COUNTED + 1}) AS matching"
 LIST = f"SELECT ({COUNT}) AS count, page.* FROM ({PAGE}) AS page"
-DETAIL = f"SELECT {', '.join(FIELDS)} FROM cars_car WHERE id = %s"
+DETAIL = f"SELECT {COLUMNS} FROM cars_car WHERE id = %s"
 
 local = threading.local()
 

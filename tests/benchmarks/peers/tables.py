@@ -40,6 +40,7 @@ class Car(Base):
     source: Mapped[str] = mapped_column(String(32))
     external_id: Mapped[str | None] = mapped_column(String(64))
     source_updated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_in_run: Mapped[int | None] = mapped_column("created_in_run_id", BigInteger)
     locked_fields: Mapped[list[Any]] = mapped_column(JSONB)
     withdrawn_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

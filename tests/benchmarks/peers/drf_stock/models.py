@@ -28,6 +28,7 @@ class Car(models.Model):
     source = models.CharField(max_length=32)
     external_id = models.CharField(max_length=64, null=True)
     source_updated_at = models.DateTimeField(null=True)
+    created_in_run = models.BigIntegerField(db_column="created_in_run_id", null=True)
     locked_fields = models.JSONField(default=list)
     withdrawn_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
