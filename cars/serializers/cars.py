@@ -87,8 +87,8 @@ class CarChangeSerializer(StrictSerializer):
     """One field and its values before and after."""
 
     field = StrictCharField(max_length=64, read_only=True)
-    old = serializers.JSONField(read_only=True, allow_null=True)
-    new = serializers.JSONField(read_only=True, allow_null=True)
+    old = serializers.JSONField(read_only=True)
+    new = serializers.JSONField(read_only=True)
 
 
 class CarHistorySerializer(StrictSerializer):
