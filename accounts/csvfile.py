@@ -16,6 +16,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, BinaryIO
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.expressions import Combinable
@@ -102,7 +103,11 @@ def _copy(
     queryset: QuerySet[Any], columns: Sequence[Column], file: BinaryIO, report: Callable[[int], None]
 ) -> int:
     """The server sends one message per row (the protocol says so), each with a line feed at its end."""
-    statement = _copy_statement(queryset, columns)
+    try:
+        statement = _copy_statement(queryset, columns)
+    except EmptyResultSet:  # Django knows without asking that no row can match.
+        report(0)
+        return 0
     written = size = 0
     block: list[Any] = []
     with connection.cursor() as cursor:

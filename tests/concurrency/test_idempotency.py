@@ -76,7 +76,11 @@ def test_without_the_lock_nine_of_ten_carry_it_out_in_vain(post, user):
     """The control: the lock lets everybody pass. Only the unique constraint is left, after the work is done, and it
     answers those who lost with an error instead of what they are owed."""
     all_have_passed = Barrier(10)
-    with mock.patch("accounts.idempotency._lock", lambda **_: all_have_passed.wait(timeout=30)):
+
+    def let_pass(**_: object) -> None:
+        all_have_passed.wait(timeout=30)
+
+    with mock.patch("accounts.idempotency._lock", let_pass):
         results = race([partial(post, "same")] * 10)
     assert Counter(status for status, _, _ in results) == {201: 1, 409: 9}
     assert not any(b"idempotency_in_progress" in body for _, _, body in results)
