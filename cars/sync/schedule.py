@@ -33,4 +33,5 @@ def _next_tick(task: PeriodicTask, now: datetime) -> datetime:
     if task.last_run_at is None and task.start_time:
         return now  # Beat starts what should have begun already at once.
     remaining: timedelta = task.schedule.remaining_estimate(task.last_run_at or task.date_changed)
-    return now + max(remaining, timedelta())
+    tick = now + max(remaining, timedelta())
+    return (tick + timedelta(seconds=0.5)).replace(microsecond=0)

@@ -14,7 +14,7 @@ from cars.sync import breaker, engine, runs
 from cars.sync.breaker import State
 from common.errors import Conflict
 from tests.cars.sync.conftest import Sync, counts
-from tests.standins.base import Fault, Request
+from tests.standins.base import Fault
 from tests.standins.parse import ParseServer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
