@@ -14,8 +14,8 @@ from common.fields import (
     StrictCharField,
     StrictChoiceField,
     StrictDateTimeField,
+    StrictDictField,
     StrictIntegerField,
-    StrictJSONField,
     StrictListField,
 )
 from common.serializers import StrictModelSerializer, StrictSerializer
@@ -93,7 +93,7 @@ class SyncSourceSerializer(StrictSerializer):
     provider = StrictCharField(max_length=32, read_only=True)
     ready = StrictBooleanField(read_only=True)
     missing = StrictListField(child=StrictCharField(max_length=64), read_only=True)
-    cursor = StrictJSONField(read_only=True, allow_null=True)
+    cursor = StrictDictField(read_only=True, allow_null=True)
     last_success_at = StrictDateTimeField(read_only=True, allow_null=True)
     last_full_at = StrictDateTimeField(read_only=True, allow_null=True)
     breaker = SyncBreakerSerializer(read_only=True)
