@@ -186,7 +186,7 @@ def confirm_password_reset(*, token: str, new_password: str, now: datetime) -> N
         user = _user_by_token(mail.reset_tokens, token)
         check_password_strength(password=new_password, user=user, attr="new_password")
         _set_password(user, make_password(new_password), now=now)
-        forget_failures(user=user)
+        forget_failures(user=user, now=now)
 
 
 def verify_email(*, token: str, now: datetime) -> User:

@@ -3,6 +3,7 @@ the password is hashed, so parallel guesses cannot slip between the limit's chec
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -55,7 +56,7 @@ def check_sign_in(*, identifier: str, password: str, address: str, now: datetime
         return None
     if not _password_fits(user, password) or not user.is_active:
         return None
-    settle_success(account=account, address=address)
+    settle_success(account=account, address=address, now=now)
     return user
 
 
@@ -65,7 +66,7 @@ def check_own_password(*, user: User, password: str, address: str, now: datetime
     reserve_attempt(account=account, address=address, now=now)
     if not _password_fits(user, password):
         return False
-    settle_success(account=account, address=address)
+    settle_success(account=account, address=address, now=now)
     return True
 
 
@@ -80,37 +81,46 @@ def reserve_attempt(*, account: str, address: str, now: datetime) -> None:
             _reserve(Scope.ADDRESS, network_of(address), limit=settings.LOGIN_FAILURES_PER_ADDRESS, now=now)
 
 
-def forget_failures(*, user: User) -> None:
+def forget_failures(*, user: User, now: datetime) -> None:
     """Lift the lock of an account whose owner has proven otherwise who they are."""
-    LoginCounter.objects.filter(scope=Scope.ACCOUNT, key=_hashed(f"user:{user.pk}")).delete()
+    _forget(f"user:{user.pk}", now=now)
 
 
-def settle_success(*, account: str, address: str) -> None:
+def settle_success(*, account: str, address: str, now: datetime) -> None:
     """Forget the account's failures; give the address back the attempt that turned out well."""
-    LoginCounter.objects.filter(scope=Scope.ACCOUNT, key=_hashed(account)).delete()
+    _forget(account, now=now)
     if address:
         LoginCounter.objects.filter(scope=Scope.ADDRESS, key=_hashed(network_of(address)), failures__gt=0).update(
             failures=F("failures") - 1
         )
 
 
+def _forget(account: str, *, now: datetime) -> None:
+    # The row stays: deleted, it would be missing between the two statements of somebody else's reservation.
+    counter = LoginCounter.objects.filter(scope=Scope.ACCOUNT, key=_hashed(account))
+    counter.update(failures=0, window_started_at=now)
+
+
 def _reserve(scope: LoginCounter.Scope, name: str, *, limit: int, now: datetime) -> None:
     """One guarded UPDATE decides: the database lets through at most `limit` callers in one window."""
-    key, window_s = _hashed(name), settings.LOGIN_WINDOW_S
-    LoginCounter.objects.bulk_create(
-        [LoginCounter(scope=scope, key=key, window_started_at=now, failures=0)], ignore_conflicts=True
-    )
+    key, window = _hashed(name), timedelta(seconds=settings.LOGIN_WINDOW_S)
     counter = LoginCounter.objects.filter(scope=scope, key=key)
-    over = Q(window_started_at__lte=now - timedelta(seconds=window_s))
-    counted = counter.filter(over | Q(failures__lt=limit)).update(
-        failures=Case(When(over, then=Value(1)), default=F("failures") + 1),
-        window_started_at=Case(When(over, then=Value(now)), default=F("window_started_at")),
-    )
-    if counted:
-        return
-    started = counter.values_list("window_started_at", flat=True).first() or now
-    remaining = (started + timedelta(seconds=window_s) - now).total_seconds()
-    raise SignInLocked(retry_after=max(1, min(window_s, int(remaining) + 1)))
+    fresh = LoginCounter(scope=scope, key=key, window_started_at=now, failures=0)
+    over = Q(window_started_at__lte=now - window)
+    while True:
+        LoginCounter.objects.bulk_create([fresh], ignore_conflicts=True)
+        counted = counter.filter(over | Q(failures__lt=limit)).update(
+            failures=Case(When(over, then=Value(1)), default=F("failures") + 1),
+            window_started_at=Case(When(over, then=Value(now)), default=F("window_started_at")),
+        )
+        if counted:
+            return
+        started = counter.values_list("window_started_at", flat=True).first()
+        if started is not None:
+            break
+        # The daily clean-up removed an old row between the two statements.
+    left = (started + window - now).total_seconds()
+    raise SignInLocked(retry_after=max(1, min(settings.LOGIN_WINDOW_S, math.ceil(left))))
 
 
 def _hashed(name: str) -> str:
