@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
-from rest_framework.fields import empty
+from rest_framework.fields import _UnvalidatedField, empty
 from rest_framework.relations import MANY_RELATION_KWARGS
 
 from common.routers import MAX_ID
@@ -372,7 +372,7 @@ class StrictListField(Strict, serializers.ListField):
 
 class StrictDictField(Strict, serializers.DictField):
     """A JSON object with free keys (at most 100 characters, at most 50 of them). Without a child its values are free
-    JSON, whose fractions become floats so that a JSON column can hold them."""
+    too: texts, numbers, true, false, null, and arrays of these."""
 
     key_length = 100
     default_error_messages = {
@@ -387,27 +387,40 @@ class StrictDictField(Strict, serializers.DictField):
             self.fail("too_many", max_items=MAX_ITEMS)
         if any(not 1 <= len(key) <= self.key_length for key in data):
             self.fail("key", key_length=self.key_length)
+        if self._is_free:
+            return {key: _free_value(member) for key, member in data.items()}
         value: dict[str, Any] = super().to_internal_value(data)
-        if isinstance(self.child, Strict | serializers.BaseSerializer):
-            return value
-        return {key: _storable(member) for key, member in value.items()}
+        return value
+
+    @property
+    def _is_free(self) -> bool:
+        return isinstance(self.child, _UnvalidatedField)
 
     def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
-        schema: dict[str, Any] = {"type": "object", "additionalProperties": _child_schema(self.child, request, nested)}
+        free = FREE_VALUE if request else {}
+        members = free if self._is_free else _child_schema(self.child, request, nested)
+        schema: dict[str, Any] = {"type": "object", "additionalProperties": members}
         if request:
             schema["maxProperties"] = MAX_ITEMS
-            schema["propertyNames"] = {"minLength": 1, "maxLength": self.key_length}
+            schema["propertyNames"] = {"minLength": 1, "maxLength": self.key_length, "pattern": TEXT_PATTERN}
         return schema
 
 
 class StrictJSONField(Strict, serializers.JSONField):
-    """Any JSON; fractions become floats."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return _storable(data)
+    """Any JSON, for answers: what a program wrote down for itself."""
 
     def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         return {}
+
+
+class StrictJSONField(Strict, serializers.JSONField):
+    """Any JSON in answers; in bodies a value as `StrictDictField` takes for a member."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return _free_value(data)
+
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
+        return FREE_VALUE if request else {}
 
 
 def _child_schema(child: Any, request: bool, nested: Describe) -> dict[str, Any]:
@@ -417,15 +430,28 @@ def _child_schema(child: Any, request: bool, nested: Describe) -> dict[str, Any]
     return nullable(schema) if getattr(child, "allow_null", False) else schema
 
 
-def _storable(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        number = float(value)
-        if number in (float("inf"), float("-inf")):
-            raise serializers.ValidationError("A number is too large.", code="max_value")
-        return number
-    if isinstance(value, dict):
-        return {key: _storable(member) for key, member in value.items()}
-    return [_storable(member) for member in value] if isinstance(value, list) else value
+_FREE_SCALARS: list[dict[str, Any]] = [
+    {"type": "string", "maxLength": 1000, "pattern": TEXT_PATTERN},
+    {"type": "number", "minimum": -MAX_ID, "maximum": MAX_ID},
+    {"type": "boolean"},
+    {"type": "null"},
+]
+FREE_VALUE = {"anyOf": [*_FREE_SCALARS, {"type": "array", "items": {"anyOf": _FREE_SCALARS}, "maxItems": MAX_ITEMS}]}
+
+
+def _free_value(value: Any) -> Any:
+    if isinstance(value, list) and len(value) <= MAX_ITEMS:
+        return [_free_scalar(item) for item in value]
+    return _free_scalar(value)
+
+
+def _free_scalar(value: Any) -> Any:
+    """Fractions become floats, so that a JSON column can hold them."""
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 1000):
+        return value
+    if isinstance(value, int | float | Decimal) and -MAX_ID <= value <= MAX_ID:
+        return float(value) if isinstance(value, Decimal) else value
+    raise serializers.ValidationError("A text, a number, true, false, null or an array of these is expected.")
 
 
 def nullable(schema: dict[str, Any]) -> dict[str, Any]:

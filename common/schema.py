@@ -9,7 +9,6 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiFilterExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, append_meta, force_instance
-from rest_framework.fields import _UnvalidatedField
 from rest_framework.serializers import ListSerializer
 
 from common.fields import MAX_ITEMS, IdField, Strict
@@ -140,6 +139,16 @@ class AutoSchema(SpectacularAutoSchema):
             return self.view.get_response_serializer_class()
         return super().get_response_serializers()
 
+    def _get_request_body(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """A body is required exactly where the empty one would lack a member."""
+        body: dict[str, Any] | None = super()._get_request_body(*args, **kwargs)
+        if body is None or self.method == "PATCH":
+            return body
+        fields = getattr(force_instance(self.get_request_serializer()), "fields", {})
+        if any(field.required and not field.read_only for field in fields.values()):
+            body["required"] = True
+        return body
+
     def _get_parameters(self) -> list[dict[str, Any]]:
         parameters = super()._get_parameters()
         handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
@@ -174,13 +183,15 @@ class AutoSchema(SpectacularAutoSchema):
         meta = self._get_serializer_field_meta(field, direction)
         meta.pop("minLength", None)
         schema = field.json_schema(request=direction == "request", nested=lambda child: self._nested(child, direction))
+        if not schema:
+            meta.pop("nullable", None)  # Free JSON includes null already.
         if meta.get("nullable") and "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
         return append_meta(schema, meta)
 
     def _nested(self, child: Any, direction: str) -> dict[str, Any]:
         """The schema of an element or member that is no strict field: a serializer, or free JSON."""
-        return {} if isinstance(child, _UnvalidatedField) else self._map_serializer_field(child, direction) or {}
+        return self._map_serializer_field(child, direction) or {}
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         if not isinstance(field, Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import wraps
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -249,16 +250,27 @@ def command(
     url_path: str | None = None,
     **schema: Any,
 ) -> Callable[[Any], Any]:
-    """`POST /things[/{id}]/verb`, in the router and in the schema. `response` None means no body; extra keywords go to
-    `extend_schema`."""
+    """`POST /things[/{id}]/verb`, in the router and in the schema. Without `request` any member of the body is refused.
+    `response` None means an answer without a body; extra keywords go to `extend_schema`."""
     body = request or EmptySerializer
 
     def decorate(method: Any) -> Any:
+        method = method if request else _takes_no_body(method)
         method.query_class = None
         decorated = action(detail=detail, methods=["post"], url_path=url_path, serializer_class=body)(method)
         return extend_schema(request=body, responses={status: response}, **schema)(decorated)
 
     return decorate
+
+
+def _takes_no_body(method: Any) -> Any:
+    @wraps(method)
+    def command_without_body(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        self.validated(EmptySerializer)
+        answer: Response = method(self, request, *args, **kwargs)
+        return answer
+
+    return command_without_body
 
 
 def reading(

@@ -8,19 +8,22 @@ from urllib.parse import quote
 from django.db.models import QuerySet
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import exports
+from accounts.authentication import user_of
 from accounts.idempotency import idempotent
 from accounts.models import Export
-from accounts.serializers.exports import ExportRequestSerializer, ExportSerializer
+from accounts.serializers.exports import ExportCreateSerializer, ExportSerializer
 from common.clock import now
 from common.renderers import JSONRenderer, dump_json
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin
+
+_NO_FILE = OpenApiResponse({"$ref": "#/components/schemas/Error"}, "There is no file yet, or no more.")
 
 
 class CSVFileRenderer(BaseRenderer):
@@ -40,7 +43,7 @@ class ExportViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
 
     queryset = Export.objects.order_by("-created_at", "id")
     serializer_class = ExportSerializer
-    action_serializers = {"create": ExportRequestSerializer}
+    action_serializers = {"create": ExportCreateSerializer}
     throttle_scopes = {"create": "exports"}
     lookup_value_converter = "uuid"
 
@@ -52,11 +55,11 @@ class ExportViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
     def create(self, request: Request) -> Response:
         """Ask for a file; a worker writes it. The same request while one is being written answers that
         one."""
-        data = self.validated(ExportRequestSerializer)
-        export = exports.request_export(owner=request.user, now=now(), **data)
+        data = self.validated(ExportCreateSerializer)
+        export = exports.request_export(owner=user_of(request), now=now(), **data)
         return self.answer(export, status=202, headers=self.location_of(export))
 
-    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY, (409, "application/json"): _NO_FILE})
     @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, CSVFileRenderer], pagination_class=None)
     def download(self, request: Request, pk: Any) -> FileResponse:
         """The file. 409 while there is none, and after its time."""
@@ -74,6 +77,6 @@ class ExportViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Errors are JSON, also for those who asked for `text/csv`."""
-        if isinstance(response, Response) and isinstance(request.accepted_renderer, CSVFileRenderer):
+        if isinstance(getattr(request, "accepted_renderer", None), CSVFileRenderer) and isinstance(response, Response):
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         return super().finalize_response(request, response, *args, **kwargs)
