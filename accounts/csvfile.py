@@ -99,9 +99,7 @@ _SQL = {
 }
 
 
-def _copy(
-    queryset: QuerySet[Any], columns: Sequence[Column], file: BinaryIO, report: Callable[[int], None]
-) -> int:
+def _copy(queryset: QuerySet[Any], columns: Sequence[Column], file: BinaryIO, report: Callable[[int], None]) -> int:
     """The server sends one message per row (the protocol says so), each with a line feed at its end."""
     try:
         statement = _copy_statement(queryset, columns)
@@ -131,7 +129,7 @@ def _copy_statement(queryset: QuerySet[Any], columns: Sequence[Column]) -> str:
     """The queryset's SQL with its values bound by the driver's own quoting, inside a query that writes the
     cells."""
     sql, params = _values(queryset, columns).query.sql_with_params()
-    inner = connection.ops.compose_sql(sql, params)
+    inner = connection.ops.compose_sql(sql, params)  # type: ignore[attr-defined]
     names = [f"c{number}" for number in range(len(columns))]
     cells = ", ".join(_SQL[column.cell].format(name) for name, column in zip(names, columns, strict=True))
     return (
@@ -144,9 +142,7 @@ def _copy_statement(queryset: QuerySet[Any], columns: Sequence[Column]) -> str:
 # -------------------------------------------------------------------------------------------------
 
 
-def _iterate(
-    queryset: QuerySet[Any], columns: Sequence[Column], file: BinaryIO, report: Callable[[int], None]
-) -> int:
+def _iterate(queryset: QuerySet[Any], columns: Sequence[Column], file: BinaryIO, report: Callable[[int], None]) -> int:
     kinds = [column.cell for column in columns]
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core import signing
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -86,9 +86,7 @@ def notify(
     if dedupe_key is None:
         row, created = Notification.objects.create(user=user, kind=kind, **fields), True
     else:
-        row, created = Notification.objects.get_or_create(
-            user=user, kind=kind, dedupe_key=dedupe_key, defaults=fields
-        )
+        row, created = Notification.objects.get_or_create(user=user, kind=kind, dedupe_key=dedupe_key, defaults=fields)
     if created and email:
         ring_on_commit("accounts.tasks.deliver_notification", row.pk)
     return row
@@ -97,9 +95,7 @@ def notify(
 def _wanted(user: User, kind: str, entry: NotificationKind) -> tuple[bool, bool]:
     if entry.mandatory:
         return entry.in_app, True
-    chosen = (
-        NotificationPreference.objects.filter(user=user, kind=kind).values_list("in_app", "email").first()
-    )
+    chosen = NotificationPreference.objects.filter(user=user, kind=kind).values_list("in_app", "email").first()
     return chosen or (entry.in_app, entry.email)
 
 
@@ -195,7 +191,7 @@ def deliver(*, notification_id: int, now: datetime) -> bool:
         if message is None:
             _mine(claim).update(mail_status=Status.NONE)
             return False
-        connection = message.get_connection()
+        message.connection = connection = get_connection()
         connection.open()
     except Exception as error:  # Whatever it was, nothing has been handed over.
         _release(claim, error, now)
@@ -239,9 +235,7 @@ def _claim(notification_id: int, now: datetime) -> Notification | None:
 
 def _mine(claim: Notification) -> QuerySet[Notification]:
     """The row as long as this worker's claim holds: each claim has a number of attempts of its own."""
-    return Notification.objects.filter(
-        pk=claim.pk, mail_status=Status.SENDING, mail_attempts=claim.mail_attempts
-    )
+    return Notification.objects.filter(pk=claim.pk, mail_status=Status.SENDING, mail_attempts=claim.mail_attempts)
 
 
 def _hand_over(claim: Notification, message: EmailMultiAlternatives, now: datetime) -> bool:
@@ -260,9 +254,7 @@ def _hand_over(claim: Notification, message: EmailMultiAlternatives, now: dateti
 
 
 def _release(claim: Notification, error: Exception, now: datetime) -> None:
-    log.warning(
-        "mail_failed", notification=claim.pk, kind=claim.kind, attempt=claim.mail_attempts, error=_text(error)
-    )
+    log.warning("mail_failed", notification=claim.pk, kind=claim.kind, attempt=claim.mail_attempts, error=_text(error))
     if claim.mail_attempts >= MOST_ATTEMPTS:
         _mine(claim).update(mail_status=Status.FAILED, mail_error=_text(error), mail_sent_at=None)
         return
@@ -284,11 +276,7 @@ def _message(notification: Notification) -> EmailMultiAlternatives | None:
     entry = notification_kinds[kind]
     if not user.is_active or not _wanted(user, kind, entry)[1]:
         return None
-    content = (
-        entry.build_mail(notification)
-        if entry.build_mail
-        else MailContent(notification.title, notification.body)
-    )
+    content = entry.build_mail(notification) if entry.build_mail else MailContent(notification.title, notification.body)
     if content is None:
         return None
     context: dict[str, Any] = {"content": content, "site": settings.BACKEND_URL}

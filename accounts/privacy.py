@@ -39,8 +39,8 @@ def register_own_data() -> None:
 
 
 def export_personal_data(*, user: User, now: datetime) -> dict[str, Any]:
-    """All that the apps hold about the user: `{"generated_at", "data": {app: ...}}`."""
-    return {"generated_at": now, "data": {name: share.export(user) for name, share in personal_data.items()}}
+    """All that the apps hold about the user: `{"generated_at", "apps": {app: ...}}`."""
+    return {"generated_at": now, "apps": {name: share.export(user) for name, share in personal_data.items()}}
 
 
 def delete_account(*, user: User, now: datetime) -> None:

@@ -7,7 +7,7 @@ from django.urls import include, path
 from accounts.views import auth, preferences, privacy, session
 from accounts.views.exports import ExportViewSet
 from accounts.views.notifications import NotificationViewSet
-from accounts.views.sellers import OwnSellerProfileView, SellerProfileViewSet
+from accounts.views.sellers import OwnSellerProfileViewSet, SellerProfileViewSet
 from accounts.views.users import UserViewSet
 
 routes: list[tuple[str, type, str]] = [
@@ -34,7 +34,11 @@ urlpatterns: list = [
         preferences.PreferencesView.as_view(),
         name="notification-preferences",
     ),
-    path("seller-profile", OwnSellerProfileView.as_view(), name="own-seller-profile"),
+    path(
+        "seller-profile",
+        OwnSellerProfileViewSet.as_view({"get": "retrieve", "put": "update"}),
+        name="own-seller-profile",
+    ),
     path("notifications/unsubscribe/<str:token>", preferences.UnsubscribeView.as_view(), name="unsubscribe"),
     path("auth/me/payment-profile", auth.PaymentProfileView.as_view(), name="payment-profile"),
     path("auth/me/identity-request", auth.IdentityRequestView.as_view(), name="identity-request"),

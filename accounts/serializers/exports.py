@@ -9,7 +9,7 @@ from common.fields import StrictBooleanField, StrictCharField, StrictDictField, 
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 
-class ExportRequestSerializer(StrictSerializer):
+class ExportCreateSerializer(StrictSerializer):
     """`kind` is one of those the apps register; what `params` may hold depends on it. `bom` puts the mark
     in front that older spreadsheets need to recognise UTF-8."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.models import Notification
-from common.fields import StrictBooleanField, StrictDictField, StrictIntegerField
+from common.fields import Describe, StrictBooleanField, StrictDictField, StrictIntegerField, describe_nothing
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 
@@ -43,7 +43,7 @@ class PreferencesField(StrictDictField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=PreferenceSerializer(), **kwargs)
 
-    def json_schema(self, *, request: bool) -> dict[str, Any]:
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
         boolean = {"type": "boolean"}
         choice = {
             "type": "object",
@@ -51,4 +51,4 @@ class PreferencesField(StrictDictField):
             "required": ["in_app", "email"],
             "additionalProperties": False,
         }
-        return super().json_schema(request=request) | {"additionalProperties": choice}
+        return super().json_schema(request=request, nested=nested) | {"additionalProperties": choice}

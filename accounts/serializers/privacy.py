@@ -7,7 +7,7 @@ from common.serializers import StrictSerializer
 
 
 class PersonalDataSerializer(StrictSerializer):
-    """`data` has one member per app that holds something about the person."""
+    """`apps` has one member per app that holds something about the person."""
 
     generated_at = StrictDateTimeField(read_only=True)
-    data = StrictDictField(read_only=True)
+    apps = StrictDictField(read_only=True)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import notifications
+from accounts.authentication import user_of
 from accounts.models import Notification
 from accounts.serializers.notifications import NotificationSerializer, ReadAllSerializer, UnreadCountSerializer
 from common.clock import now
@@ -61,4 +62,4 @@ class NotificationViewSet(ListMixin, DestroyMixin, ApiViewSet):
     @command(detail=False, response=ReadAllSerializer, url_path="read-all")
     def read_all(self, request: Request) -> Response:
         """Mark all as read."""
-        return Response({"read": notifications.mark_all_read(user=request.user, now=now())})
+        return Response({"read": notifications.mark_all_read(user=user_of(request), now=now())})

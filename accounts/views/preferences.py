@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import notifications
+from accounts.authentication import user_of
 from accounts.registry import notification_kinds
 from accounts.serializers.notifications import PreferencesField
 from common.errors import NotFound
@@ -29,13 +30,13 @@ class PreferencesView(ApiView):
     @extend_schema(responses={200: _ANSWER})
     def get(self, request: Request) -> Response:
         """Every kind of message that can be chosen, and where it goes."""
-        return Response(notifications.preferences_of(request.user))
+        return Response(notifications.preferences_of(user_of(request)))
 
     @extend_schema(request=_BODY, responses={200: _ANSWER})
     def put(self, request: Request) -> Response:
         """Choose; kinds left out stay as they are. An unknown kind is 422, and then nothing is changed."""
         choices: dict[str, Any] = PreferencesField().run_validation(body_of(request))
-        return Response(notifications.set_preferences(user=request.user, choices=choices))
+        return Response(notifications.set_preferences(user=user_of(request), choices=choices))
 
 
 @method_decorator(csrf_exempt, name="dispatch")  # The signed token is the right to do this, and all it can do.

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import user_of
 from accounts.privacy import delete_account, export_personal_data
 from accounts.serializers.privacy import PersonalDataSerializer
 from accounts.views.auth import MeViewSet
@@ -19,7 +20,7 @@ class PersonalDataView(ApiView):
     @extend_schema(responses={200: PersonalDataSerializer})
     def get(self, request: Request) -> Response:
         """All that is stored about the caller, by app, as a file."""
-        data = export_personal_data(user=request.user, now=now())
+        data = export_personal_data(user=user_of(request), now=now())
         return Response(data, headers={"Content-Disposition": 'attachment; filename="personal-data.json"'})
 
 
@@ -30,5 +31,5 @@ class AccountViewSet(MeViewSet):
     def destroy(self, request: Request) -> Response:
         """Delete the account. Where money, bids or tickets refer to it, they stay and the person is taken
         out of them. All sessions end. The last administrator is refused (409)."""
-        delete_account(user=request.user, now=now())
+        delete_account(user=user_of(request), now=now())
         return Response(status=204)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import sellers
+from accounts.authentication import user_of
 from accounts.models import SellerProfile
 from accounts.serializers.sellers import STATUSES, SellerProfileSerializer, SellerProfileUpdateSerializer
+from accounts.services import lock_user
 from common.clock import now
 from common.errors import NotFound
 from common.filters import ChoiceFilter, StrictFilterSet
 from common.permissions import HasPerm
-from common.views import ApiView, ApiViewSet, ListMixin, RetrieveMixin, command, conditional
+from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
 
 
 class StatusFilter(ChoiceFilter):
@@ -34,26 +37,32 @@ class SellerProfileFilterSet(StrictFilterSet):
         fields: list[str] = []
 
 
-class OwnSellerProfileView(ApiView):
-    """The caller's own profile."""
+class OwnSellerProfileViewSet(RetrieveMixin, ApiViewSet):
+    """The caller's own profile, at a path without an id; 404 until one is put."""
 
-    @extend_schema(responses={200: SellerProfileSerializer})
-    def get(self, request: Request) -> Response:
-        """404 until one is put."""
-        profile = SellerProfile.objects.filter(user_id=request.user.pk).first()
+    queryset = SellerProfile.objects.all()
+    serializer_class = SellerProfileSerializer
+    filterset_class = None
+
+    def get_object(self) -> SellerProfile:
+        profile = self.get_queryset().filter(user=user_of(self.request)).first()
         if profile is None:
             raise NotFound
-        return conditional(request, self.represent(profile, SellerProfileSerializer))
+        return profile
 
     @extend_schema(
         request=SellerProfileUpdateSerializer,
         responses={200: SellerProfileSerializer, 201: SellerProfileSerializer},
     )
-    def put(self, request: Request) -> Response:
+    def update(self, request: Request) -> Response:
         """Make or replace it. What was approved needs approval again once it says something else."""
         values = self.validated(SellerProfileUpdateSerializer)
-        profile, created = sellers.save_seller_profile(user=request.user, values=values)
-        return Response(self.represent(profile, SellerProfileSerializer), status=201 if created else 200)
+        with transaction.atomic():
+            user = lock_user(user_of(request).pk)
+            if "If-Match" in request.headers:
+                self.locked_if_matched()
+            profile, created = sellers.save_seller_profile(user=user, values=values)
+        return self.answer(profile, status=201 if created else 200)
 
 
 class SellerProfileViewSet(ListMixin, RetrieveMixin, ApiViewSet):
@@ -67,5 +76,5 @@ class SellerProfileViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     @command(detail=True, response=SellerProfileSerializer)
     def approve(self, request: Request, pk: int) -> Response:
         """Approve what the profile says now; its owner is told."""
-        profile = sellers.approve_seller_profile(profile_id=pk, approver=request.user, now=now())
+        profile = sellers.approve_seller_profile(profile_id=pk, approver=user_of(request), now=now())
         return Response(self.represent(profile, SellerProfileSerializer))

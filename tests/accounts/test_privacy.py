@@ -45,7 +45,7 @@ def test_the_copy_holds_what_every_app_knows(make_user, as_user, share):
     share()
     user = person(make_user)
     answer = as_user(user).get(COPY)
-    data = answer.json()["data"]
+    data = answer.json()["apps"]
     assert answer["Content-Disposition"] == 'attachment; filename="personal-data.json"'
     assert data["account"]["profile"]["phone"] == "+4915112345678"
     assert data["account"]["seller_profile"]["business_name"] == "Alice Motors"

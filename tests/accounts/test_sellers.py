@@ -36,6 +36,10 @@ def test_a_profile_is_put_and_got(user, as_user):
     assert made.status_code == 201
     assert made.json() | BODY | {"status": "pending", "user": user.pk} == made.json()
     assert client.put(OWN, BODY).status_code == 200
+    etag = client.get(OWN)["ETag"]
+    assert client.get(OWN, headers={"If-None-Match": etag}).status_code == 304
+    assert client.put(OWN, BODY | {"tax_id": "T-2"}, headers={"If-Match": etag}).status_code == 200
+    assert client.put(OWN, BODY, headers={"If-Match": etag}).status_code == 412
     assert client.get(OWN).json()["id"] == made.json()["id"]
 
 
