@@ -6,7 +6,10 @@ import io
 from typing import Any
 
 import pytest
+from rest_framework.exceptions import ParseError
 from rest_framework.test import APIClient
+
+from common.parsers import load_json
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.common.urls")]
 
@@ -57,8 +60,11 @@ def test_brackets_within_strings_do_not_count_as_nesting(api: APIClient) -> None
     assert (status, answer["free"]["a"]) == (200, "[" * 90 + '"[[')
 
 
-def test_thirty_two_levels_are_accepted(api: APIClient) -> None:
-    assert send(api, b'{"free": {"a": ' + b"[" * 30 + b"]" * 30 + b"}}")[0] == 200
+def test_thirty_two_levels_are_accepted_and_no_more() -> None:
+    load_json(b"[" * 32 + b"]" * 32)
+
+    with pytest.raises(ParseError):
+        load_json(b"[" * 33 + b"]" * 33)
 
 
 def test_a_character_beyond_the_basic_plane_may_come_as_two_escapes(api: APIClient) -> None:

@@ -134,7 +134,7 @@ class SampleEverythingSerializer(StrictSerializer):
     rows = SamplePaintSerializer(many=True, required=False)
     free = fields.StrictDictField(required=False)
     at = fields.StrictDateTimeField(required=False)
-    secret = serializers.CharField(read_only=True, required=False, default="")
+    secret = serializers.CharField(read_only=True)
 
 
 class SampleEchoView(ApiView):
