@@ -193,3 +193,8 @@ def test_a_provider_that_cannot_be_does_not_start(settings: Any, name: str) -> N
     settings.VIN_PROVIDER = name
     with pytest.raises(ImproperlyConfigured, match="VIN_PROVIDER"):
         current_provider()
+
+
+def test_for_some_makes_the_tables_know_more_than_the_maker(client: APIClient) -> None:
+    attributes = decode(client, "XTAGFK330JY144213")["attributes"]
+    assert (attributes["make"], attributes["model"], attributes["manufacturer"]) == ("Lada", "Vesta", "AvtoVAZ")
