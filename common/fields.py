@@ -407,13 +407,6 @@ class StrictDictField(Strict, serializers.DictField):
 
 
 class StrictJSONField(Strict, serializers.JSONField):
-    """Any JSON, for answers: what a program wrote down for itself."""
-
-    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
-        return {}
-
-
-class StrictJSONField(Strict, serializers.JSONField):
     """Any JSON in answers; in bodies a value as `StrictDictField` takes for a member."""
 
     def to_internal_value(self, data: Any) -> Any:
