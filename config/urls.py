@@ -8,6 +8,7 @@ from django.urls import include, path
 
 import accounts.urls
 import cars.urls
+from accounts.views.session import admin_login
 from common.docs import ApiRootView, DocumentationView, SchemaView
 from common.routers import ApiRouter
 from config import health
@@ -18,11 +19,12 @@ for routes in (accounts.urls.routes, cars.urls.routes):
         router.register(prefix, viewset, basename=basename)
 
 urlpatterns = [
+    path(f"{settings.ADMIN_PATH}/login/", admin_login),  # Before the admin's own: under the sign-in limits.
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
     path("health", health.HealthView.as_view(), name="health"),
     path("health/detailed", health.DetailedHealthView.as_view(), name="health-detailed"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/health", health.HealthView.as_view(), name="api-health"),
+    path("api/health", health.ApiHealthView.as_view(), name="api-health"),
     path("api", ApiRootView.as_view(collections=router.collections()), name="api-root"),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", DocumentationView.as_view(), name="docs"),
