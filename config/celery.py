@@ -5,8 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from celery import Celery
+import structlog
+from celery import Celery, Task
 from celery.signals import setup_logging
+from django.dispatch import receiver
+from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 _PROGRAM = Path(sys.argv[0])
@@ -18,6 +21,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 @setup_logging.connect
 def keep_the_logging_of_the_settings(**_: object) -> None:
     """That somebody listens is enough for Celery to leave logging alone."""
+
+
+@receiver(bind_extra_task_metadata)
+def name_the_task(task: Task, **_: object) -> None:
+    """Every line that a task logs says which one it is."""
+    structlog.contextvars.bind_contextvars(task=task.name)
 
 
 app = Celery("forecourt")

@@ -83,7 +83,7 @@ def _ask_cache() -> None:
 
 def _ask_broker() -> None:
     with current_app.connection_for_write() as broker:
-        broker.connect()
+        broker.ensure_connection(max_retries=1, interval_start=0)
 
 
 def _beat_age_s(*, now: datetime) -> float | None:

@@ -178,15 +178,19 @@ if len(_BROKERS) > 1:
 BROKER_URL = next(iter(_BROKERS), "") or REDIS_URL or "filesystem://localhost"
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
-    {
-        "data_folder_in": str(QUEUE_DIR / "messages"),
-        "data_folder_out": str(QUEUE_DIR / "messages"),
-        "control_folder": str(QUEUE_DIR / "control"),
-        "store_processed": False,
-    }
-    if BROKER_URL.startswith("filesystem:")
-    else {"socket_connect_timeout": 2, "socket_timeout": 10, "visibility_timeout": 3600, "max_retries": 1}
+_FILE_BROKER: dict[str, object] = {
+    "data_folder_in": str(QUEUE_DIR / "messages"),
+    "data_folder_out": str(QUEUE_DIR / "messages"),
+    "control_folder": str(QUEUE_DIR / "control"),
+    "store_processed": False,
+}
+# A worker waits for its queue; a web process only rings, and a Redis that hangs must not hold up a request.
+_RING: dict[str, object] = {"socket_connect_timeout": 0.2, "socket_timeout": 0.3, "max_retries": 1, "interval_start": 0}
+_WAIT: dict[str, object] = {
+    "socket_connect_timeout": 2, "socket_timeout": 10, "visibility_timeout": 3600, "max_retries": 1
+}  # fmt: skip
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    _FILE_BROKER if BROKER_URL.startswith("filesystem:") else _RING if PROCESS_ROLE in {"web", "stream"} else _WAIT
 )
 CELERY_TASK_PUBLISH_RETRY = False  # Publishing must never hold a request: a sweep re-sends what got lost.
 CELERY_TASK_IGNORE_RESULT = True

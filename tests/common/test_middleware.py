@@ -220,6 +220,41 @@ def test_only_one_slash_and_only_under_api(client: Client, url: str) -> None:
     assert client.get(url).status_code == 404
 
 
+# --- Other origins ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://good.example", True),
+        ("https://good.example.evil.test", False),
+        ("https://evil.test/https://good.example", False),
+        ("http://good.example", False),
+        ("https://good.example:444", False),
+        ("null", False),
+    ],
+)
+def test_only_listed_origins_may_read(client: Client, settings: Any, origin: str, allowed: bool) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://good.example"]
+    answer = client.get("/api/echo", headers={"origin": origin})
+    assert answer.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert "Access-Control-Allow-Credentials" not in answer
+
+
+def test_no_origin_may_read_by_default(client: Client) -> None:
+    assert "Access-Control-Allow-Origin" not in client.get("/api/echo", headers={"origin": "https://good.example"})
+
+
+def test_a_preflight_lists_what_is_allowed(client: Client, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://good.example"]
+    ask = {"origin": "https://good.example", "access-control-request-method": "POST"}
+    answer = client.options("/api/echo", headers=ask)
+    assert answer.status_code == 200
+    assert "authorization" in answer["Access-Control-Allow-Headers"]
+    assert "cookie" not in answer["Access-Control-Allow-Headers"]
+    assert "Access-Control-Allow-Methods" not in client.options("/page", headers=ask)
+
+
 # --- Sessions -------------------------------------------------------------------------------------------------------
 
 BEARER = {"authorization": "Bearer x"}
