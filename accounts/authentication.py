@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from accounts.models import TokenFamily, User
 from accounts.tokens import AccessToken, Claims, InvalidToken, read_token
-from common.prepared import prepared_cursor
+from common.prepared import fetch_prepared
 
 # What views read of the signed-in user. The rest is loaded when asked for, by a statement of its own.
 LOADED = {
@@ -71,13 +71,11 @@ class SessionAuthentication(authentication.SessionAuthentication):
 def load_user(claims: Claims) -> User | None:
     """The user of a verified access token with all permissions, by one statement; None when the account, its token
     version or the token's family has ended."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    with prepared_cursor(DEFAULT_DB_ALIAS) as cursor:
-        cursor.execute(_statement(connection.vendor), [_family_parameter(claims.family), claims.user_id])
-        row = cursor.fetchone()
-    if row is None:
+    vendor = connections[DEFAULT_DB_ALIAS].vendor
+    rows = fetch_prepared(_statement(vendor), (_family_parameter(claims.family), claims.user_id))
+    if not rows:
         return None
-    *values, family_is_live, permissions = row
+    *values, family_is_live, permissions = rows[0]
     user = User.from_db(DEFAULT_DB_ALIAS, _columns(), _converted(values))
     if not (user.is_active and family_is_live and user.token_version == claims.token_version):
         return None

@@ -5,9 +5,11 @@ What is signed here is for the client's display; the server reads rights and ses
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
@@ -21,6 +23,7 @@ from accounts.registry import claims_for
 
 ACCESS_LIFETIME: timedelta = api_settings.ACCESS_TOKEN_LIFETIME
 REFRESH_LIFETIME: timedelta = api_settings.REFRESH_TOKEN_LIFETIME
+_LEEWAY_S: int = api_settings.LEEWAY
 MAX_ENCODED = 8192  # Characters; ours have a few hundred.
 
 
@@ -63,14 +66,26 @@ def read_token(kind: type[simplejwt.Token], encoded: str) -> Claims:
     """Verify signature, algorithm, issuer, times, type and the form of every claim used; raises `InvalidToken`."""
     if len(encoded) > MAX_ENCODED:
         raise InvalidToken
+    claims, expires_at = _verified(kind, encoded)
+    if expires_at <= time.time() - _LEEWAY_S:
+        raise InvalidToken
+    return claims
+
+
+@lru_cache(maxsize=1024)
+def _verified(kind: type[simplejwt.Token], encoded: str) -> tuple[Claims, float]:
+    """The claims and the end of a good token. A client shows the same one for minutes, and of what is verified here
+    only the end can come later; whether the session still stands is asked of the database each time. A refused token
+    is not remembered."""
     try:
         payload = kind(encoded).payload  # type: ignore[arg-type]  # simplejwt's annotation names its own class.
-        return Claims(
+        claims = Claims(
             user_id=_positive_integer(payload["sub"]),
             jti=_text(payload["jti"]),
             family=uuid.UUID(_text(payload["family"])),
             token_version=_whole_number(payload["tv"]),
         )
+        return claims, float(payload["exp"])
     # A validly signed token may still hold anything: 10**30 as a time, a list as an id, no claim at all.
     except (TokenError, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
         raise InvalidToken from error

@@ -3,9 +3,11 @@
 import json
 import time
 from base64 import urlsafe_b64encode
+from datetime import timedelta
 
 import jwt
 import pytest
+import time_machine
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
@@ -13,7 +15,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.backends import TokenBackend
 
 from accounts.models import TokenFamily
-from accounts.tokens import AccessToken, RefreshToken, issue_tokens
+from accounts.tokens import ACCESS_LIFETIME, AccessToken, RefreshToken, issue_tokens
 
 pytestmark = pytest.mark.django_db
 ME = "/api/auth/me"
@@ -171,3 +173,9 @@ def test_rs256_signs_and_refuses_what_the_public_key_signs_as_a_secret(api, user
     payload = jwt.decode(pair.access, options={"verify_signature": False})
     assert status_of(api, signed(payload, key=PUBLIC_PEM)) == 401
     assert status_of(api, signed(payload)) == 401
+
+
+def test_a_token_that_was_good_before_ends_at_its_time(api, pair):
+    assert status_of(api, pair.access) == 200
+    with time_machine.travel(timezone.now() + ACCESS_LIFETIME + timedelta(seconds=6)):
+        assert status_of(api, pair.access) == 401
