@@ -82,4 +82,7 @@ class ContentNegotiation(DefaultContentNegotiation):
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
         if not is_browser_session(request):
             renderers = [renderer for renderer in renderers if not isinstance(renderer, BrowsableAPIRenderer)]
+            # What nearly every client sends needs no parsing.
+            if request.META.get("HTTP_ACCEPT", "*/*") in ("*/*", renderers[0].media_type):
+                return renderers[0], renderers[0].media_type
         return super().select_renderer(request, renderers, format_suffix)
