@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -12,15 +13,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import httpx
 import psycopg
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 PASSWORD = secrets.token_urlsafe(24)
 START_TIMEOUT_S = 60
 PEOPLE = ("alice@example.com", "bob@example.com")
 ADMINISTRATOR = "admin@example.com"
+LEAVERS = ("carol@example.com", "dave@example.com", "erin@example.com")  # Their sessions are fuzzed to their end.
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class FuzzServer:
 
     url: str
     log: Path
+    facts: dict[str, Any]
 
     def token(self, email: str) -> str:
         answer = httpx.post(f"{self.url}/api/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
@@ -48,6 +56,7 @@ def fuzz_server(*, application: str = "config.wsgi:application") -> Iterator[Fuz
     with (
         tempfile.TemporaryDirectory(prefix="forecourt-fuzz-") as folder,
         _database(base, name) as database_url,
+        _key_server() as clerk_url,
     ):
         environment = os.environ | {
             "FORECOURT_IGNORE_DOTENV": "1",
@@ -56,14 +65,45 @@ def fuzz_server(*, application: str = "config.wsgi:application") -> Iterator[Fuz
             "DISABLE_THROTTLES": "1",
             "REDIS_URL": "",
             "LOG_LEVEL": "WARNING",
-            "PASSWORD": PASSWORD,
             "LOGIN_FAILURES_PER_ADDRESS": "1000000",
+            "PROVIDER_ALLOW_PRIVATE": "1",
+            "CLERK_ISSUER": clerk_url,
+            "CLERK_JWKS_URL": f"{clerk_url}/jwks.json",
+            "CLERK_AUTHORIZED_PARTIES": clerk_url,
         }
         for command in ("migrate", "createcachetable"):
             subprocess.run([sys.executable, "manage.py", command, "-v0"], env=environment, check=True)
-        subprocess.run([sys.executable, "-m", "tests.fuzz.people"], env=environment, check=True)
-        with _running(application, environment, Path(folder) / "server.log") as server:
-            yield server
+        facts = subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.people", PASSWORD], env=environment, check=True, stdout=subprocess.PIPE
+        )
+        with _running(application, environment, Path(folder) / "server.log") as (url, log):
+            yield FuzzServer(url=url, log=log, facts=json.loads(facts.stdout))
+
+
+@contextmanager
+def _key_server() -> Iterator[str]:
+    """Serves a key set as Clerk does, so that a forged token is refused (401) and not put off (503)."""
+    key = json.loads(RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048).public_key()))
+    body = json.dumps({"keys": [key | {"kid": "fuzz", "use": "sig", "alg": "RS256"}]}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @contextmanager
@@ -77,7 +117,7 @@ def _database(base: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def _running(application: str, environment: dict[str, str], log: Path) -> Iterator[FuzzServer]:
+def _running(application: str, environment: dict[str, str], log: Path) -> Iterator[tuple[str, Path]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -90,7 +130,7 @@ def _running(application: str, environment: dict[str, str], log: Path) -> Iterat
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_until_healthy(url, process, log)
-            yield FuzzServer(url=url, log=log)
+            yield url, log
         finally:
             process.terminate()
             process.wait(30)
