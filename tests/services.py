@@ -93,6 +93,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"needs {need}"))
 
 
+@pytest.fixture(autouse=True)
+def _empty_shared_cache() -> None:
+    """The cache in the database is rolled back with the test; Redis is not."""
+    if os.environ["REDIS_CACHE_URL"]:
+        from django.core.cache import cache
+
+        cache.clear()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of the installed browser; tests that use it are marked `browser`."""
