@@ -25,9 +25,7 @@ from common.errors import BadRequest, Conflict, Unprocessable
 from common.renderers import dump_json
 
 KEPT_FOR = timedelta(hours=24)
-KEY_PATTERN = (
-    "^[!-~]{1,255}$"  # Published and enforced: visible ASCII, which every proxy passes on unchanged.
-)
+KEY_PATTERN = "^[!-~]{1,255}$"  # Published and enforced: visible ASCII, which every proxy passes on unchanged.
 MOST_RETRIES = 3
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _KEPT_HEADERS = ("Location", "ETag")
@@ -72,9 +70,7 @@ def idempotent(
             return atomically(lambda: method(view, request, *args, **kwargs))
         # Read before the parser does: afterwards the stream is spent and only the parsed body is left.
         digest = hashlib.sha256(request._request.body).hexdigest()
-        return atomically(
-            lambda: _answer(request, key, digest, lambda: method(view, request, *args, **kwargs))
-        )
+        return atomically(lambda: _answer(request, key, digest, lambda: method(view, request, *args, **kwargs)))
 
     wrapper.idempotent = True  # type: ignore[attr-defined]
     return wrapper
@@ -100,9 +96,7 @@ def _read_key(request: Request) -> str | None:
     if key is None:
         return None
     if not _KEY.fullmatch(key):
-        raise BadRequest(
-            "Idempotency-Key must be 1 to 255 visible ASCII characters.", code="invalid_idempotency_key"
-        )
+        raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters.", code="invalid_idempotency_key")
     if not request.user.is_authenticated:
         raise BadRequest("Idempotency-Key needs a signed-in user.", code="idempotency_needs_sign_in")
     return key

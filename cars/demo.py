@@ -14,7 +14,7 @@ from cars.services.vehicles import register_vehicle
 from common.text import natural_key
 
 # Older than what the bundled list knows, so that they stay rows of their own.
-CARS = (
+CARS: tuple[dict[str, Any], ...] = (
     {"make": "DMC", "model": "DeLorean", "year": 1981, "category": "Coupe"},
     {"make": "Citroën", "model": "DS 21", "year": 1967, "category": "Sedan"},
     {"make": "Volkswagen", "model": "Käfer 1303", "year": 1973, "category": "Sedan"},

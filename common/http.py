@@ -66,7 +66,7 @@ class OutsideError(Exception):
         return self.code in _RETRIED_CODES or self.status in _RETRIED_STATUSES
 
 
-class RetryLater(OutsideError):  # noqa: N818 - it is advice as much as an error
+class RetryLater(OutsideError):
     """The server asked to wait longer than the time budget lasts; nobody should call it before `moment`
     (UTC)."""
 

@@ -18,4 +18,4 @@ def email_key(value: str) -> str:
 
 def plate_key(value: str) -> str:
     """The stored form of a number plate: upper case without spaces and dashes: `"ab-12 cd"` -> `"AB12CD"`."""
-    return re.sub(r"[\s\-‐-―]", "", unicodedata.normalize("NFKC", value)).upper()
+    return re.sub(r"[\s\-\u2010-\u2015]", "", unicodedata.normalize("NFKC", value)).upper()

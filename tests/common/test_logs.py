@@ -56,7 +56,9 @@ def test_plain_logging_comes_out_alike(written: Callable[[], list[str]]) -> None
     assert (line["event"], line["level"]) == ("3 rows", "warning")
 
 
-@pytest.mark.parametrize("text", ['a\r\n{"event":"forged"}', "\x1b[2Jgone", "a\u2028b\x85c", "\ud800", '"}{"'], ids=ascii)
+@pytest.mark.parametrize(
+    "text", ['a\r\n{"event":"forged"}', "\x1b[2Jgone", "a\u2028b\x85c", "\ud800", '"}{"'], ids=ascii
+)
 def test_input_cannot_forge_a_line(log: Any, written: Callable[[], list[str]], text: str) -> None:
     log.info(text, value=text)
     logging.getLogger("under.test").info("%s", text)

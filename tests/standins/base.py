@@ -65,9 +65,7 @@ class Fault(StrEnum):
     BAD_ROWS = "bad_rows"  # the page begins with `rows`, by default one of each kind of bad row
 
 
-_ROW_FAULTS = frozenset(
-    {Fault.NO_ROWS, Fault.DUPLICATE_IN_PAGE, Fault.DUPLICATE_ACROSS_PAGES, Fault.BAD_ROWS}
-)
+_ROW_FAULTS = frozenset({Fault.NO_ROWS, Fault.DUPLICATE_IN_PAGE, Fault.DUPLICATE_ACROSS_PAGES, Fault.BAD_ROWS})
 
 
 @dataclass(slots=True)
@@ -484,9 +482,7 @@ def gzip_bomb(megabytes: int) -> bytes:
 
 def command_line(description: str | None) -> argparse.ArgumentParser:
     """Begin the command line of a stand-in that is run by hand."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     return parser
 

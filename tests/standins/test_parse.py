@@ -87,9 +87,7 @@ def test_a_page_is_100_by_default_and_1000_at_most() -> None:
 
 def test_paging_by_object_id_sees_each_row_once(client: httpx.Client, server: ParseServer) -> None:
     seen: list[str] = []
-    while page := results(
-        client, {"objectId": {"$gt": seen[-1]}} if seen else {}, order="objectId", limit=100
-    ):
+    while page := results(client, {"objectId": {"$gt": seen[-1]}} if seen else {}, order="objectId", limit=100):
         seen += [row["objectId"] for row in page]
     assert seen == sorted({row["objectId"] for row in server.rows()})
     assert len(seen) == 250
@@ -124,9 +122,7 @@ def test_where_selects(client: httpx.Client, server: ParseServer, where: Any, ke
 
 
 @pytest.mark.parametrize("as_date", [True, False])
-def test_updated_at_is_compared_in_both_notations(
-    client: httpx.Client, server: ParseServer, as_date: bool
-) -> None:
+def test_updated_at_is_compared_in_both_notations(client: httpx.Client, server: ParseServer, as_date: bool) -> None:
     before = max(row["updatedAt"] for row in server.rows())
     changed = object_id(7)
     server.update(changed, Model="Series 99")
@@ -191,9 +187,7 @@ def test_rows_can_go_and_come(client: httpx.Client, server: ParseServer) -> None
 
 
 def test_a_csv_row_loses_its_own_id_and_gets_a_number_for_a_year() -> None:
-    server = ParseServer(
-        [{"external_id": "fv-1", "year": "2020", "make": "Audi", "model": "Q3", "category": "SUV"}]
-    )
+    server = ParseServer([{"external_id": "fv-1", "year": "2020", "make": "Audi", "model": "Q3", "category": "SUV"}])
     (row,) = server.rows()
     server.close()
     assert {name: value for name, value in row.items() if name in {*AUDI, "external_id"}} == AUDI
@@ -224,9 +218,7 @@ class TestFaults:
         server.faults.add(Fault.STATUS, code=503, times=2, from_request=2)
         assert [get(client).status_code for _ in range(5)] == [200, 503, 503, 200, 200]
 
-    def test_without_a_count_a_fault_stays_until_cleared(
-        self, client: httpx.Client, server: ParseServer
-    ) -> None:
+    def test_without_a_count_a_fault_stays_until_cleared(self, client: httpx.Client, server: ParseServer) -> None:
         server.faults.add(Fault.STATUS, code=500)
         assert [get(client).status_code for _ in range(3)] == [500] * 3
         server.faults.clear()

@@ -144,8 +144,7 @@ class VpicServer(StandIn):
         found = [
             {name: value for name, value in row.items() if name != "years"}
             for row in self._rows
-            if row["Make_Name"].lower() == make
-            and int(year) in row.get("years", range(FIRST_YEAR, LAST_YEAR + 1))
+            if row["Make_Name"].lower() == make and int(year) in row.get("years", range(FIRST_YEAR, LAST_YEAR + 1))
         ]
         return _listing(found, f"Make:{make} | ModelYear:{year}")
 

@@ -20,6 +20,7 @@ from honcho.manager import Manager
 
 from accounts.demo import PASSWORD, PEOPLE
 
+ROOT = Path(__file__).resolve().parents[3]
 READY_WITHIN_S = 120
 
 
@@ -34,8 +35,8 @@ class Command(BaseCommand):
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         }
         manager = Manager()
-        for name, command in parse_procfile((settings.BASE_DIR / "Procfile").read_text()).processes.items():
-            manager.add_process(name, command, env=environment, cwd=str(settings.BASE_DIR))
+        for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+            manager.add_process(name, command, env=environment, cwd=str(ROOT))
         # A closed terminal must not leave orphans: honcho handles the other two signals only.
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         herald = Process(target=_announce, args=(settings.PORT, settings.ADMIN_PATH), daemon=True)

@@ -26,8 +26,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records that are committed together. `cursor` (a JSON object) is where an incremental run would go on; the engine stores
-    that of the last page, and only when the run went well. Without a page to the end nothing moves."""
+    """Records that are committed together. `cursor` (a JSON object) is where an incremental run would go on; the
+    engine stores that of the last page, and only when the run went well. Without a page to the end nothing moves."""
 
     records: Sequence[Record]
     cursor: Any = None
