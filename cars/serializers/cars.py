@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework import serializers
-
 from cars.models import YEAR_MAX, YEAR_MIN, Car
 from cars.services.cars import EDITABLE
 from common.fields import (
@@ -15,6 +13,7 @@ from common.fields import (
     StrictChoiceField,
     StrictDateTimeField,
     StrictIntegerField,
+    StrictJSONField,
     StrictListField,
 )
 from common.serializers import StrictModelSerializer, StrictSerializer
@@ -87,8 +86,8 @@ class CarChangeSerializer(StrictSerializer):
     """One field and its values before and after."""
 
     field = StrictCharField(max_length=64, read_only=True)
-    old = serializers.JSONField(read_only=True)
-    new = serializers.JSONField(read_only=True)
+    old = StrictJSONField(read_only=True)
+    new = StrictJSONField(read_only=True)
 
 
 class CarHistorySerializer(StrictSerializer):

@@ -67,6 +67,8 @@ class VinDecodeView(ApiView):
 class VinView(ApiView):
     """`GET /vin/{vin}`."""
 
+    more_refusals = ("422",)  # The path itself can be meaningless.
+
     @extend_schema(
         tags=["vin"],
         summary="Read what a VIN means",
