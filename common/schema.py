@@ -85,7 +85,7 @@ class AutoSchema(SpectacularAutoSchema):
         action = getattr(self.view, "action", None)
         if action in ("update", "partial_update", "destroy"):
             statuses.add("412")
-        return sorted(statuses)
+        return sorted(statuses | set(getattr(self.view, "more_refusals", ())))
 
     def _refusal(self, status: str) -> dict[str, str]:
         """A reference to the response that all operations share."""
@@ -122,7 +122,7 @@ class AutoSchema(SpectacularAutoSchema):
         is_command = self.method == "POST" and getattr(self.view, "action", None) != "create"
         return name.removesuffix("_create") if is_command else name
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # The stubs describe DRF's own generator.
         """The action's own text or the view's own; what a base class says about itself describes no operation."""
         action = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
         return inspect.cleandoc(getattr(action, "__doc__", None) or type(self.view).__doc__ or "")
