@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import sellers, services
+from accounts.authentication import user_of
 from accounts.models import Export, Notification, SellerProfile, TokenFamily, User
 from common import clock
 from common.admin import ReadOnlyAdmin, StaffAdmin
@@ -144,7 +145,7 @@ class SellerProfileAdmin(StaffAdmin):
             self.run(
                 request,
                 lambda profile=profile: sellers.approve_seller_profile(
-                    profile_id=profile.pk, approver=request.user, now=clock.now()
+                    profile_id=profile.pk, approver=user_of(request), now=clock.now()
                 ),
                 done=f"{profile} is approved.",
             )

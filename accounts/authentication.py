@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.http import HttpRequest
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -30,7 +31,7 @@ def bearer_token(request: Request) -> str | None:
     return encoded.strip() if scheme.lower() == "bearer" else None
 
 
-def user_of(request: Request) -> User:
+def user_of(request: Request | HttpRequest) -> User:
     """The signed-in user, in views whose permissions let nobody else in."""
     return cast(User, request.user)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F
@@ -66,7 +67,7 @@ def read_token(kind: type[simplejwt.Token], encoded: str) -> Claims:
     """Verify signature, algorithm, issuer, times, type and the form of every claim used; raises `InvalidToken`."""
     if len(encoded) > MAX_ENCODED:
         raise InvalidToken
-    claims, expires_at = _verified(kind, encoded)
+    claims, expires_at = _verified(cast(Hashable, kind), encoded)
     if expires_at <= time.time() - _LEEWAY_S:
         raise InvalidToken
     return claims

@@ -19,6 +19,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.decorators import action, display
 
+from accounts.authentication import user_of
 from cars.models import (
     Car,
     OdometerReading,
@@ -76,17 +77,17 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
         """Through the services, so that keys, locks, history and caches hold as for the API."""
         data = {name: form.cleaned_data[name] for name in form.changed_data}
         if change:
-            registry.update_car(car=Car.objects.get(pk=obj.pk), actor=request.user, data=data, now=clock.now())
+            registry.update_car(car=Car.objects.get(pk=obj.pk), actor=user_of(request), data=data, now=clock.now())
             return
-        created = registry.create_car(actor=request.user, data=data, now=clock.now())
+        created = registry.create_car(actor=user_of(request), data=data, now=clock.now())
         obj.pk, obj._state.adding = created.pk, False
 
     def delete_model(self, request: HttpRequest, obj: Car) -> None:
-        registry.delete_car(car=obj, actor=request.user)
+        registry.delete_car(car=obj, actor=user_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for car in queryset:
-            registry.delete_car(car=car, actor=request.user)
+            registry.delete_car(car=car, actor=user_of(request))
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cars.unlock_car")
@@ -96,7 +97,7 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
         for car in queryset:
             self.run(
                 request,
-                lambda car=car: registry.unlock_car(car=car, actor=request.user),
+                lambda car=car: registry.unlock_car(car=car, actor=user_of(request)),
                 done=f"{car} is unlocked.",
             )
 
@@ -149,7 +150,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:cars_syncrun_change", args=[object_id]))
 
     def _request_runs(self, request: HttpRequest, *, full: bool) -> HttpResponse:
-        for requested in runs.request_all(user=request.user, full=full, now=clock.now()):
+        for requested in runs.request_all(user=user_of(request), full=full, now=clock.now()):
             state = "joined a run that was under way" if requested.coalesced else "queued"
             self.message_user(request, f"{requested.run.source}: {state}.", messages.SUCCESS)
         return redirect(reverse("admin:cars_syncrun_changelist"))
@@ -246,7 +247,9 @@ class VehicleAdmin(StaffAdmin):
 
     def save_model(self, request: HttpRequest, obj: Vehicle, form: ModelForm, change: bool) -> None:
         data = {name: form.cleaned_data[name] for name in form.changed_data}
-        garage.update_vehicle(vehicle=Vehicle.objects.get(pk=obj.pk), actor=request.user, data=data, now=clock.now())
+        garage.update_vehicle(
+            vehicle=Vehicle.objects.get(pk=obj.pk), actor=user_of(request), data=data, now=clock.now()
+        )
 
 
 @admin.register(VehicleEvent)

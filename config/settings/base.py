@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from common.logs import logging_config
-from config.settings.environment import BASE_DIR, DATA_DIR, database_config, env, networks, rate
+from config.settings.environment import BASE_DIR, database_config, env, networks, rate
+from config.settings.environment import DATA_DIR as DATA_DIR  # A setting too: manage.py reset_data empties it.
 from config.settings.unfold import UNFOLD  # noqa: F401 - the admin's theme reads it from here
 
 PROCESS_ROLE = env.str("PROCESS_ROLE", default="command")  # web | stream | worker | command; set by wsgi.py and co.
