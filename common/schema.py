@@ -144,8 +144,10 @@ class AutoSchema(SpectacularAutoSchema):
         body: dict[str, Any] | None = super()._get_request_body(*args, **kwargs)
         if body is None or self.method == "PATCH":
             return body
-        fields = getattr(force_instance(self.get_request_serializer()), "fields", {})
-        if any(field.required and not field.read_only for field in fields.values()):
+        serializer = force_instance(self.get_request_serializer())
+        choices = [force_instance(choice) for choice in getattr(serializer, "serializers", [serializer])]
+        fields = [field for choice in choices for field in getattr(choice, "fields", {}).values()]
+        if any(field.required and not field.read_only for field in fields):
             body["required"] = True
         return body
 

@@ -1,28 +1,31 @@
-"""What OpenAPI cannot say about parameters, told to the fuzzer: some exclude each other, some must be in order, and a
-cursor is the server's own word. Only cases that are meant to be valid are mended; all others go out as generated."""
+"""What OpenAPI cannot say, told to the fuzzer: parameters that exclude each other or must be in order, cursors, which
+are the server's own words, and members that must name something that is there. Only cases that are meant to be valid are
+mended; all others go out as generated."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
 
-PAGING = ("cursor", "skip", "page")
 DEEPEST_ROW = 10_000
+ORDERED = (("created_after", "created_before"), ("queued_from", "queued_to"))
+ROWS = {"/api/notifications/{id}": "FUZZ_NOTIFICATION", "/api/exports/{id}": "FUZZ_EXPORT"}
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **kwargs: Any) -> None:
-    if case.meta is None or not case.meta.generation.mode.is_positive or not case.query:
+    if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    _leave_one_way_to_page(case.query)
-    for name in list(case.query):
-        low, high = name, name.removesuffix("_min") + "_max"
-        if name.endswith("_min") and high in case.query and int(case.query[low]) > int(case.query[high]):
-            case.query[low], case.query[high] = case.query[high], case.query[low]
-    for low, high in (("created_after", "created_before"), ("queued_from", "queued_to")):
-        if low in case.query and high in case.query and case.query[low] > case.query[high]:
-            case.query[low], case.query[high] = case.query[high], case.query[low]
+    if case.query:
+        _leave_one_way_to_page(case.query)
+        _put_in_order(case.query)
+    for start, variable in ROWS.items():
+        if case.path.startswith(start) and variable in os.environ:
+            case.path_parameters["id"] = os.environ[variable]
+    if isinstance(case.body, dict):
+        case.body.update(_members_that_exist(case.path))
 
 
 def _leave_one_way_to_page(query: dict[str, Any]) -> None:
@@ -34,3 +37,20 @@ def _leave_one_way_to_page(query: dict[str, Any]) -> None:
         query["page"] = DEEPEST_ROW // limit
     if int(query.get("skip", 0)) + limit > DEEPEST_ROW:
         query["skip"] = DEEPEST_ROW - limit
+
+
+def _put_in_order(query: dict[str, Any]) -> None:
+    bounds = [(name, name.removesuffix("_min") + "_max") for name in query if name.endswith("_min")]
+    for low, high in (*bounds, *ORDERED):
+        if low in query and high in query:
+            query[low], query[high] = sorted([query[low], query[high]])
+
+
+def _members_that_exist(path: str) -> dict[str, Any]:
+    if path in {"/api/auth/register", "/api/auth/signup"}:
+        return {"password": "violet-harbour-42", "role": "customer"}
+    if path == "/api/exports":
+        return {"kind": "cars", "params": {}}
+    if path.endswith("/reassign") and "FUZZ_USER" in os.environ:
+        return {"owner": int(os.environ["FUZZ_USER"])}
+    return {}

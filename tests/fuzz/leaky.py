@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from cars.models import VehicleQuerySet
 from config.wsgi import application
+
+# isort: split
+from cars.models import VehicleQuerySet  # Models load only after the application.
 
 __all__ = ["application"]
 
