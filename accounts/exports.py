@@ -75,24 +75,16 @@ def _everybody(_user: User) -> bool:
     return True
 
 
-def _no_params(_user: User, params: Mapping[str, Any]) -> dict[str, Any]:
-    if params:
-        raise Unprocessable(f"This export takes no {', '.join(sorted(params))}.", code="unknown_param", attr="params")
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """One kind of export, as its app registers it in `accounts.registry.exports`. `rows(owner, params)`
-    answers the queryset, in its order and with only what the owner may see; it is called in the worker.
-    `may_request` is asked at the request and again in the worker. `clean(owner, params)` answers the params
-    to store or raises Unprocessable."""
+    """One kind of export, as its app registers it in `accounts.registry.exports`. `rows(owner, params)` answers the
+    queryset, in its order and with only what the owner may see; it is called in the worker. `may_request` is asked at
+    the request and again in the worker."""
 
     label: str
     columns: Sequence[Column]
     rows: Callable[[User, Mapping[str, Any]], QuerySet[Any]]
     may_request: Callable[[User], bool] = _everybody
-    clean: Callable[[User, Mapping[str, Any]], dict[str, Any]] = _no_params
 
 
 def register_kinds() -> None:
@@ -108,26 +100,26 @@ def register_kinds() -> None:
 def request_export(
     *, owner: User, kind: str, now: datetime, params: Mapping[str, Any] | None = None, bom: bool = False
 ) -> Export:
-    """A new export, or the one that is being written for the same request. `bom` puts a byte order mark in
-    front.
+    """A new export, or the one that is being written for the same request. `params` is JSON for the kind's `rows`,
+    checked by the caller; `bom` puts a byte order mark in front.
 
-    Raises UnknownExport, Forbidden, Unprocessable for the params, and ExportRunning: a person has one
-    export of a kind at a time."""
+    Raises UnknownExport, Forbidden, and ExportRunning: a person has one export of a kind at a time.
+    """
     exporter = exports.get(kind)
     if exporter is None:
         raise UnknownExport(attr="kind")
     if not exporter.may_request(owner):
         raise Forbidden
-    cleaned = exporter.clean(owner, params or {}) | ({"bom": True} if bom else {})
+    stored = dict(params or {}) | ({"bom": True} if bom else {})
     with transaction.atomic():
         lock_user(owner.pk)
         running = Export.objects.filter(owner=owner, kind=kind, status__in=Export.ACTIVE).first()
-        if running is not None and running.params != cleaned:
+        if running is not None and running.params != stored:
             raise ExportRunning(meta={"existing_id": str(running.pk)})
         if running is not None:
             return running
         export = Export.objects.create(
-            owner=owner, kind=kind, params=cleaned, created_at=now, lease_until=now + RING_AGAIN_AFTER
+            owner=owner, kind=kind, params=stored, created_at=now, lease_until=now + RING_AGAIN_AFTER
         )
         ring_on_commit("accounts.tasks.run_export", str(export.pk))
     return export
@@ -306,7 +298,7 @@ def _publish(export: Export, folder: int, temporary: str, written: tuple[int, in
             kind=READY_KIND,
             title=f"Your export is ready: {label}",
             body=(
-                f"{rows} rows were written. The file can be downloaded for {settings.EXPORT_KEEP_DAYS} days:"
+                f"Rows: {rows}. The file can be downloaded for {settings.EXPORT_KEEP_DAYS} days:"
                 f"\n\n{settings.BACKEND_URL}/api/exports/{export.pk}/download"
             ),
             data={"export": str(export.pk)},

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import reverse
 
 from accounts.models import Export
-from common.fields import StrictBooleanField, StrictCharField, StrictDictField, StrictIntegerField
+from accounts.registry import exports
+from common.fields import Describe, StrictBooleanField, StrictCharField, StrictIntegerField, describe_nothing
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 
-class ExportCreateSerializer(StrictSerializer):
-    """`kind` is one of those the apps register; what `params` may hold depends on it. `bom` puts the mark
-    in front that older spreadsheets need to recognise UTF-8."""
+class ExportKindField(StrictCharField):
+    """One of the kinds that the apps have registered by the time it is asked."""
 
-    kind = StrictCharField(max_length=64, pattern="^[a-z][a-z0-9_]*$")
-    params = StrictDictField(required=False)
+    default_error_messages = {"invalid_choice": "There is no such kind of export."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        kind = super().to_internal_value(data)
+        if kind not in exports:
+            self.fail("invalid_choice")
+        return kind
+
+    def json_schema(self, *, request: bool, nested: Describe = describe_nothing) -> dict[str, Any]:
+        return super().json_schema(request=request, nested=nested) | {"enum": sorted(exports)}
+
+
+class ExportCreateSerializer(StrictSerializer):
+    """`bom` puts the mark in front that older spreadsheets need to recognise UTF-8."""
+
+    kind = ExportKindField()
     bom = StrictBooleanField(required=False)
 
 

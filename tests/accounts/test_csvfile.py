@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import random
+import tracemalloc
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -128,3 +131,20 @@ def test_values_in_the_query_are_quoted(user):
     rows = Notification.objects.filter(title="x'); DROP TABLE accounts_export; --", body="%s", user=user)
     assert len(cells(written(rows.filter(created_at__gt=datetime.now(UTC) - timedelta(days=1)), COLUMNS))) == 1
     assert "accounts_export" in connection.introspection.table_names()
+
+
+def test_memory_stays_flat_in_the_number_of_rows(user):
+    def peak_of(rows: int) -> int:
+        Notification.objects.bulk_create(
+            [Notification(user=user, kind="k", title=f"No {number}", body="x" * 200) for number in range(rows)],
+            batch_size=500,
+        )
+        tracemalloc.start()
+        with Path(os.devnull).open("wb") as nowhere:
+            assert write_csv(Notification.objects.order_by("id"), COLUMNS, nowhere) >= rows
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    few, many = peak_of(3_000), peak_of(12_000)
+    assert many < few * 1.2

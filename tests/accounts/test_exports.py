@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from accounts.exports import run_export
+from accounts.exports import ExportRunning, UnknownExport, request_export, run_export
 from accounts.models import Export, Notification
 from common.clock import database_now
 from tests.accounts.exporters import KIND, RESTRICTED_KIND
@@ -64,20 +65,29 @@ def test_the_same_request_while_one_runs_answers_that_one(user, other_user, as_u
 def test_another_request_of_the_kind_has_to_wait(user, as_user):
     client = as_user(user)
     first = ask(client).json()["id"]
-    for other in ({"params": {"kind": "row"}}, {"bom": True}):
-        answer = ask(client, **other)
-        assert answer.status_code == 409
-        assert answer.json()["errors"][0]["code"] == "export_running"
-        assert answer.json()["errors"][0]["meta"] == {"existing_id": first}
+    answer = ask(client, bom=True)
+    assert answer.status_code == 409
+    assert answer.json()["errors"][0]["code"] == "export_running"
+    assert answer.json()["errors"][0]["meta"] == {"existing_id": first}
+
+
+def test_an_app_asks_with_params_of_its_own(user):
+    ask_for = partial(request_export, owner=user, kind=KIND, now=timezone.now())
+    first = ask_for(params={"kind": "row"})
+    assert ask_for(params={"kind": "row"}) == first
+    with pytest.raises(ExportRunning):
+        ask_for(params={"kind": "other"})
+    with pytest.raises(UnknownExport):
+        request_export(owner=user, kind="nothing_known", now=timezone.now())
 
 
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"kind": "nothing_known"}, 422, "unknown_kind"),
-        ({"kind": KIND, "params": {"owner": 1}}, 422, "unknown_param"),
+        ({"kind": "nothing_known"}, 400, "invalid_choice"),
+        ({"kind": KIND, "params": {"owner": 1}}, 400, "unknown_field"),
         ({"kind": RESTRICTED_KIND}, 403, "permission_denied"),
-        ({"kind": "No Kind"}, 400, "pattern"),
+        ({"kind": 5}, 400, "invalid"),
         ({"kind": KIND, "status": "ready"}, 400, "unknown_field"),
         ({}, 400, "required"),
     ],
