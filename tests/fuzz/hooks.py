@@ -1,6 +1,6 @@
 """What OpenAPI cannot say, told to the fuzzer: parameters that exclude each other or must be in order, cursors, which
-are the server's own words, and members that must name something that is there. Only cases that are meant to be valid are
-mended; all others go out as generated."""
+are the server's own words, and members that must name something that is there. Only cases that are meant to be valid
+are mended; all others go out as generated."""
 
 from __future__ import annotations
 
