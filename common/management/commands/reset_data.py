@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-# Only a folder that Forecourt filled is emptied: DATA_DIR may be misspelt.
-MARKS = ("development-keys.json", "forecourt.sqlite3", "queue")
+# What Forecourt writes there. Nothing else is deleted: DATA_DIR may be misspelt, or hold a person's own files.
+OURS = ("forecourt.sqlite3*", "development-keys.json", "queue", "media", "exports", "mails", "logs")
 
 
 class Command(BaseCommand):
@@ -22,15 +21,13 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        folder: Path = settings.DATA_DIR
-        if not any((folder / mark).exists() for mark in MARKS):
-            raise CommandError(f"{folder} does not look like a data folder of Forecourt; nothing was touched.")
+        doomed = sorted(path for pattern in OURS for path in settings.DATA_DIR.glob(pattern))
+        self.stdout.write(f"These go from {settings.DATA_DIR}: {', '.join(path.name for path in doomed)}.")
         if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
-            self.stdout.write("The database is not in this folder (DATABASE_URL) and stays as it is.")
-        self.stdout.write(f"Everything in {folder} goes. Stop Forecourt first.")
-        if not options["yes"] and input("Type yes to go on: ").strip() != "yes":
+            self.stdout.write("The database is elsewhere (DATABASE_URL) and stays as it is.")
+        if not options["yes"] and input("Is Forecourt stopped? Type yes to go on: ").strip() != "yes":
             raise CommandError("Nothing was touched.")
-        for path in folder.iterdir():
+        for path in doomed:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
