@@ -90,6 +90,11 @@ class User(AbstractBaseUser, PermissionsMixin, TimestampedModel):
             kwargs["update_fields"] = {*fields, "username_key"}
         super().save(*args, **kwargs)
 
+    def set_password(self, raw_password: str | None) -> None:
+        """Whoever sets a password, a service, the admin or `manage.py changepassword`: with the save all tokens end."""
+        super().set_password(raw_password)
+        self.token_version += 1
+
     def get_session_auth_hash(self) -> str:
         """Bind browser sessions to the token version as well as to the password: raising it ends them too."""
         secret = f"{self.password}:{self.token_version}"

@@ -132,7 +132,7 @@ def _password_fits(user: User, password: str) -> bool:
     """Compare in the time of one hash, and keep the hash in today's algorithm."""
 
     def upgrade(raw_password: str) -> None:
-        user.set_password(raw_password)
+        user.password = make_password(raw_password)
         User.objects.filter(pk=user.pk).update(password=user.password)
 
     return check_password(password, user.password, setter=upgrade)

@@ -46,6 +46,13 @@ def test_changing_the_password_ends_every_session(api, user, as_user):
     assert [login(api, PASSWORD), login(api, NEW)] == [401, 200]
 
 
+def test_a_password_set_by_other_means_ends_the_tokens_too(user, as_user):
+    client = as_user(user)
+    user.set_password(NEW)  # As the admin and `manage.py changepassword` do.
+    user.save()
+    assert client.get("/api/auth/me").status_code == 401
+
+
 def test_changing_it_tells_the_owner(user, as_user):
     as_user(user).post(CHANGE, {"current_password": PASSWORD, "new_password": NEW})
     assert Notification.objects.get().title == "Your password was changed"

@@ -57,7 +57,7 @@ def test_a_deactivated_user_and_a_changed_password_end_the_session(browser, user
 
 def test_raising_the_token_version_ends_the_session(browser, user):
     sign_in(browser)
-    type(user).objects.update(token_version=1)
+    type(user).objects.update(token_version=9)
     assert browser.get("/api/auth/me").status_code == 401
 
 
