@@ -22,7 +22,7 @@ if not os.environ.get(_METRICS_FOLDER):
 bind = f"{env.str('HOST', default='127.0.0.1')}:{env.int('PORT', default=8000)}"
 # One process without Redis: rate limits are then counted in the process.
 workers = env.int("WEB_WORKERS", default=2 if env.str("REDIS_URL", default="") else 1)
-worker_class = "gthread"
+worker_class = "config.server.KeptWorker"
 threads = env.int("WEB_THREADS", default=8)  # Each keeps a database connection.
 timeout = 60
 graceful_timeout = 30
@@ -35,7 +35,7 @@ control_socket_disable = True
 # nobody.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
-accesslog = None  # The application writes one line per request.
+logger_class = "config.server.QuietLogger"
 logconfig_dict = logging_config(level=env.str("LOG_LEVEL", default="INFO"))
 
 

@@ -21,59 +21,41 @@ THREADS = 4
 START_TIMEOUT_S = 30
 
 
+OURS = "gunicorn.conf.py"
+STOCK = "tests/benchmarks/peers/gunicorn_stock.py"
+
+
 @dataclass(frozen=True)
 class Server:
-    """One competitor. `application` is the application_name that its database connections carry."""
+    """One competitor. `application` is the application_name that its database connections carry, `gunicorn` the
+    configuration of a WSGI server; without one the module is an ASGI application."""
 
     name: str
     title: str
     application: str
     module: str
-    asgi: bool = False
+    gunicorn: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, port: int) -> list[str]:
-        """One process: gunicorn's thread worker (WSGI), or uvicorn on uvloop and httptools (ASGI)."""
-        if self.asgi:
-            options = ["--host", HOST, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-            return [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                self.module,
-                "--loop",
-                "uvloop",
-                "--http",
-                "httptools",
-                *options,
-            ]
-        options = [
-            "--bind",
-            f"{HOST}:{port}",
-            "--keep-alive",
-            "75",
-            "--no-control-socket",
-            "--log-level",
-            "warning",
-        ]
-        return [
-            sys.executable, "-m", "gunicorn", self.module, "--workers", "1", "--worker-class", "gthread",
-            "--threads", str(THREADS), *options,
-        ]  # fmt: skip
+        """One process: gunicorn's threads, or uvicorn on uvloop and httptools without access log."""
+        if self.gunicorn is None:
+            options = f"--host {HOST} --port {port} --loop uvloop --http httptools --no-access-log --log-level warning"
+            return [sys.executable, "-m", "uvicorn", self.module, *options.split()]
+        options = f"--config {self.gunicorn} --bind {HOST}:{port} --workers 1 --threads {THREADS} --keep-alive 75"
+        return [sys.executable, "-m", "gunicorn", self.module, *options.split()]
 
 
 PEERS = "tests.benchmarks.peers"
 WSGI = "config.wsgi:application"
 UNLIMITED = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
-FORECOURT = Server("forecourt", "Forecourt", "forecourt-web", WSGI, env=UNLIMITED)
-LIMITED = Server("forecourt-limited", "Forecourt, rate limits in Redis", "forecourt-web", WSGI)
-FASTAPI = Server(
-    "fastapi", "FastAPI + SQLAlchemy async + asyncpg", "bench-fastapi", f"{PEERS}.fastapi_app:app", asgi=True
-)
-EXPERT = Server("expert", "FastAPI by an expert", "bench-expert", f"{PEERS}.fastapi_expert:app", asgi=True)
-FLASK = Server("flask", "Flask + SQLAlchemy + marshmallow", "bench-flask", f"{PEERS}.flask_app:app")
-DRF = Server("drf", "Stock DRF, kept connection", "bench-drf", f"{PEERS}.drf_stock.wsgi:application")
-RAW = Server("raw", "Raw limit (bare WSGI)", "bench-raw", f"{PEERS}.raw_wsgi:application")
+FORECOURT = Server("forecourt", "Forecourt", "forecourt-web", WSGI, OURS, UNLIMITED)
+LIMITED = Server("forecourt-limited", "Forecourt, rate limits in Redis", "forecourt-web", WSGI, OURS)
+FASTAPI = Server("fastapi", "FastAPI + SQLAlchemy async + asyncpg", "bench-fastapi", f"{PEERS}.fastapi_app:app")
+EXPERT = Server("expert", "FastAPI by an expert", "bench-expert", f"{PEERS}.fastapi_expert:app")
+FLASK = Server("flask", "Flask + SQLAlchemy + marshmallow", "bench-flask", f"{PEERS}.flask_app:app", STOCK)
+DRF = Server("drf", "Stock DRF, kept connection", "bench-drf", f"{PEERS}.drf_stock.wsgi:application", STOCK)
+RAW = Server("raw", "Raw limit (bare WSGI)", "bench-raw", f"{PEERS}.raw_wsgi:application", OURS)
 
 
 class Running:
