@@ -122,7 +122,7 @@ def update_vehicle(*, vehicle: Vehicle, actor: User | None, data: Mapping[str, A
         _save(vehicle)
     if mileage is not None:
         value, unit = mileage
-        record_odometer(vehicle=vehicle, value=value, unit=unit, source="owner", actor=actor, now=now)
+        record_odometer(vehicle=vehicle, value=value, unit=unit, actor=actor, now=now)
         vehicle.refresh_from_db()
     return vehicle
 
@@ -199,16 +199,17 @@ def record_odometer(
     vehicle: Vehicle,
     value: int,
     unit: str,
-    source: str,
     actor: User | None,
     now: datetime,
+    source: str = "",
     at: datetime | None = None,
     force: bool = False,
     reason: str = "",
 ) -> OdometerReading:
     """Write down a reading taken `at` (None: now) and put it on the timeline; the newest one is the vehicle's mileage.
 
-    It must not be below the reading before it nor above the one after it, whatever their units, unless `force` is
+    `source` says where it comes from, as `workshop`; unless told, `owner` or `staff` by the actor. It must not be
+    below the reading before it nor above the one after it, whatever their units, unless `force` is
     given with a `reason`. Raises OdometerRollback, ReasonRequired, ReadingInFuture, NotFound (archived).
     """
     at = at or now
@@ -218,6 +219,7 @@ def record_odometer(
     readings = vehicle.odometer_readings
     before = readings.filter(at__lte=at).order_by("-at", "-id").first()
     after = readings.filter(at__gt=at).order_by("at", "id").first()
+    source = source or ("owner" if actor is not None and actor.pk == vehicle.owner_id else "staff")
     reading = OdometerReading(vehicle=vehicle, value=value, unit=unit, at=at, source=source, actor=actor)
     meta = {}
     if before and _is_below(reading, before):

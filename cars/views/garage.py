@@ -173,7 +173,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
     def record_odometer(self, request: Request, pk: int) -> Response:
         vehicle = self.get_object()
         data = self.validated(OdometerSerializer)
-        entry = services.record_odometer(vehicle=vehicle, actor=self.caller, source="owner", now=clock.now(), **data)
+        entry = services.record_odometer(vehicle=vehicle, actor=self.caller, now=clock.now(), **data)
         return Response(self.represent(entry, OdometerReadingSerializer), status=201)
 
     record_odometer.query_class = None

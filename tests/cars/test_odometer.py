@@ -48,6 +48,16 @@ def test_a_reading_is_the_vehicles_mileage_and_on_its_timeline(client: APIClient
     assert vehicle.events.get().public_summary == "The odometer showed 52,000 miles."
 
 
+def test_it_says_whether_owner_or_staff_read_it(
+    as_user: Any, make_user: Any, client: APIClient, vehicle: Vehicle
+) -> None:
+    staff = as_user(make_user(roles=["service_advisor"]))
+    assert read(staff, vehicle, 1).json()["source"] == "staff"
+    assert staff.patch(f"/api/garage/{vehicle.pk}", {"mileage": 2}).status_code == 200
+    assert client.patch(f"/api/garage/{vehicle.pk}", {"mileage": 3}).status_code == 200
+    assert [reading.source for reading in vehicle.odometer_readings.all()] == ["owner", "staff", "staff"]
+
+
 def test_one_below_the_last_is_refused_with_the_last(client: APIClient, vehicle: Vehicle) -> None:
     read(client, vehicle, 1000)
     answer = read(client, vehicle, 999)
