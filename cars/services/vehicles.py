@@ -209,8 +209,8 @@ def record_odometer(
     """Write down a reading taken `at` (None: now) and put it on the timeline; the newest one is the vehicle's mileage.
 
     `source` says where it comes from, as `workshop`; unless told, `owner` or `staff` by the actor. It must not be
-    below the reading before it nor above the one after it, whatever their units, unless `force` is
-    given with a `reason`. Raises OdometerRollback, ReasonRequired, ReadingInFuture, NotFound (archived).
+    below the reading before it nor above the one after it, whatever their units, unless `force` is given with a
+    `reason`. Raises OdometerRollback, ReasonRequired, ReadingInFuture, NotFound (archived).
     """
     at = at or now
     if at > now:
