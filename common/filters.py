@@ -281,7 +281,10 @@ class StrictFilterSet(django_filters.FilterSet):
         return {}
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        for name, value in self.read(self.data).items():
+        return self.apply(queryset, self.read(self.data))
+
+    def apply(self, queryset: QuerySet[Any], values: Mapping[str, Any]) -> QuerySet[Any]:
+        for name, value in values.items():
             queryset = self.filters[name].filter(queryset, value)
         return queryset
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
@@ -46,9 +47,9 @@ def sort_terms(queryset: QuerySet[Any]) -> list[SortTerm]:
     meta = queryset.model._meta
     pk = meta.pk.name
     terms: dict[str, SortTerm] = {}
-    for name in queryset.query.order_by or meta.ordering or ():
+    for name in cast(Sequence[str], queryset.query.order_by or meta.ordering or ()):
         bare = pk if name in ("pk", "-pk") else name.removeprefix("-")
-        terms.setdefault(bare, SortTerm(bare, _resolve(queryset.model, bare), name.startswith("-")))
+        terms.setdefault(bare, SortTerm(bare, resolve_field(queryset.model, bare), name.startswith("-")))
         if bare == pk:
             return list(terms.values())
     # All falling: then so does the key, and one index serves.
@@ -56,7 +57,7 @@ def sort_terms(queryset: QuerySet[Any]) -> list[SortTerm]:
     return [*terms.values(), SortTerm(pk, meta.pk, falling)]
 
 
-def _resolve(model: type[models.Model], path: str) -> models.Field[Any, Any]:
+def resolve_field(model: type[models.Model], path: str) -> models.Field[Any, Any]:
     field: Any = None
     for part in path.split("__"):
         field = model._meta.get_field(part)
@@ -109,18 +110,18 @@ def _value(row: Any, path: str) -> Any:
     return row
 
 
-def read_cursor(text: str, queryset: QuerySet[Any], terms: list[SortTerm]) -> Cursor:
+def read_cursor(text: str, model: type[models.Model], terms: list[SortTerm]) -> Cursor:
     """Raises BadRequest `invalid_cursor` for a cursor that was not made for this order."""
     try:
-        return Cursor(_read_values(text[1:], queryset, terms), text[0] == "p")
+        return Cursor(_read_values(text[1:], model, terms), text[0] == "p")
     except (ValueError, OverflowError, ValidationError, binascii.Error, ObjectDoesNotExist):
         raise BadRequest("The cursor is not valid here.", code="invalid_cursor", attr="cursor") from None
 
 
-def _read_values(text: str, queryset: QuerySet[Any], terms: list[SortTerm]) -> tuple[Any, ...]:
+def _read_values(text: str, model: type[models.Model], terms: list[SortTerm]) -> tuple[Any, ...]:
     if text.startswith("@"):
         names = [term.name for term in terms]
-        return queryset.order_by().values_list(*names).get(pk=_decode(text[1:], terms[-1].field))
+        return model._base_manager.values_list(*names).get(pk=_decode(text[1:], terms[-1].field))
     return tuple(_decode(part, term.field) for part, term in zip(text.split("."), terms, strict=True))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db.models import QuerySet
+from django.http import QueryDict
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
@@ -13,7 +14,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from common.errors import BadRequest
 from common.filters import ChoiceFilter, IntegerFilter, StrictFilter, TextFilter, parse_parameters
-from common.keyset import CURSOR_PATTERN, MAX_CURSOR, Cursor, cursor_of, read_cursor, sort_terms
+from common.keyset import CURSOR_PATTERN, MAX_CURSOR, Cursor, SortTerm, cursor_of, read_cursor, sort_terms
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 MAX_DEPTH = 10_000  # Rows: so deep go pages, and so far are rows counted unless an exact count is asked for.
@@ -57,25 +58,11 @@ class StrictPagination(BasePagination):
     def walk(self, queryset: QuerySet[Any], request: Any, text: str, limit: int) -> list[Any]:
         """The page at a cursor; sets `next_url` and `previous_url`."""
         terms = sort_terms(queryset)
-        cursor = None if text == FIRST else read_cursor(text, queryset, terms)
-        backwards = cursor is not None and cursor.backwards
-        rows = queryset.order_by(*(term.order_by(reverse=backwards) for term in terms))
+        cursor = None if text == FIRST else read_cursor(text, queryset.model, terms)
+        rows = queryset.order_by(*(term.order_by(reverse=is_backwards(cursor)) for term in terms))
         page = list((cursor.filter(rows, terms) if cursor else rows)[: limit + 1])
-        more = len(page) > limit
-        page = page[:limit]
-        if backwards:
-            page.reverse()
-        if page and (more or backwards):
-            self.next_url = self.cursor_url(request, cursor_of(page[-1], terms))
-        if page and (cursor is not None if not backwards else more):
-            self.previous_url = self.cursor_url(request, cursor_of(page[0], terms, backwards=True))
+        page, self.next_url, self.previous_url = walked(request, page, limit, cursor, terms)
         return page
-
-    def cursor_url(self, request: Any, cursor: Cursor) -> str:
-        url = request.build_absolute_uri()
-        for name in ("page", "skip"):
-            url = remove_query_param(url, name)
-        return replace_query_param(url, "cursor", cursor.text())
 
     def get_paginated_response(self, data: Any) -> Response:
         body = envelope(
@@ -147,24 +134,17 @@ class PagePagination(StrictPagination):
     }
 
     def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
-        asked = parse_parameters(request.query_params, self.parameters)
-        limit = asked.get("limit", DEFAULT_LIMIT)
-        alternatives = [name for name in ("page", "skip", "cursor") if name in asked]
-        if len(alternatives) > 1:
-            detail = ErrorDetail(f"{' and '.join(alternatives)} exclude each other.", code="exclusive_parameters")
-            raise ValidationError({alternatives[1]: [detail]})
-        if "cursor" in asked:
-            return self.walk(queryset, request, asked["cursor"], limit)
-        skip = asked["skip"] if "skip" in asked else (asked.get("page", 1) - 1) * limit
-        check_depth(skip, limit)
-        rows = queryset.order_by(*(term.order_by(reverse=False) for term in sort_terms(queryset)))
-        page = list(rows[skip : skip + limit + 1])
-        self._count(queryset, asked.get("count"), skip, page, limit)
-        self.next_url, self.previous_url = page_links(
-            request, asked, skip, limit, more=len(page) > limit, last=page[limit - 1] if len(page) > limit else None,
-            queryset=queryset,
-        )  # fmt: skip
-        return page[:limit]
+        asked = read_page(request.query_params, self.parameters)
+        if asked.cursor is not None:
+            return self.walk(queryset, request, asked.cursor, asked.limit)
+        terms = sort_terms(queryset)
+        rows = queryset.order_by(*(term.order_by(reverse=False) for term in terms))
+        page = list(rows[asked.skip : asked.skip + asked.limit + 1])
+        self._count(queryset, asked.count, asked.skip, page, asked.limit)
+        more = len(page) > asked.limit
+        page = page[: asked.limit]
+        self.next_url, self.previous_url = page_links(request, asked, cursor_of(page[-1], terms) if more else None)
+        return page
 
     def _count(self, queryset: QuerySet[Any], mode: str | None, skip: int, page: list[Any], limit: int) -> None:
         """A page that shows the end of the list has counted it already."""
@@ -189,34 +169,80 @@ def check_depth(skip: int, limit: int) -> None:
         )
 
 
-def page_links(
-    request: Any,
-    asked: Mapping[str, Any],
-    skip: int,
-    limit: int,
-    *,
-    more: bool,
-    last: Any,
-    queryset: QuerySet[Any],
-) -> tuple[str | None, str | None]:
-    """Absolute links in the caller's own style; past the depth of pages, `next` goes on by cursor."""
+class PageRequest(NamedTuple):
+    """A page, asked for: `cursor`, or `limit` rows from `skip` on. `count` is `exact`, `none` or absent."""
+
+    limit: int
+    skip: int
+    cursor: str | None
+    count: str | None
+    by_skip: bool
+
+    @property
+    def is_followed_by_cursor(self) -> bool:
+        """Whether the next page would lie too deep for a number."""
+        return self.skip + 2 * self.limit > MAX_DEPTH
+
+
+def read_page(query: QueryDict, parameters: Mapping[str, StrictFilter]) -> PageRequest:
+    """Raises ValidationError or BadRequest (400)."""
+    asked = parse_parameters(query, parameters)
+    alternatives = [name for name in ("page", "skip", "cursor") if name in asked]
+    if len(alternatives) > 1:
+        detail = ErrorDetail(f"{' and '.join(alternatives)} exclude each other.", code="exclusive_parameters")
+        raise ValidationError({alternatives[1]: [detail]})
+    limit = asked.get("limit", DEFAULT_LIMIT)
+    skip = asked["skip"] if "skip" in asked else (asked.get("page", 1) - 1) * limit
+    if "cursor" not in asked:
+        check_depth(skip, limit)
+    return PageRequest(limit, skip, asked.get("cursor"), asked.get("count"), "skip" in asked)
+
+
+def page_links(request: Any, asked: PageRequest, cursor: Cursor | None) -> tuple[str | None, str | None]:
+    """`next` and `previous`, absolute and in the caller's own style; past the depth of pages, `next` goes on by
+    `cursor`, which is that of the page's last row, and None when no row follows."""
     url = request.build_absolute_uri()
     next_url = previous_url = None
-    if more and skip + 2 * limit > MAX_DEPTH:
-        cursor = cursor_of(last, sort_terms(queryset))
-        bare = remove_query_param(remove_query_param(url, "page"), "skip")
-        next_url = replace_query_param(bare, "cursor", cursor.text())
-    elif more:
-        next_url = _page_url(url, asked, skip + limit, limit)
-    if skip > 0:
-        previous_url = _page_url(url, asked, max(0, skip - limit), limit)
+    if cursor is not None and asked.is_followed_by_cursor:
+        next_url = cursor_url(request, cursor)
+    elif cursor is not None:
+        next_url = _page_url(url, asked, asked.skip + asked.limit)
+    if asked.skip > 0:
+        previous_url = _page_url(url, asked, max(0, asked.skip - asked.limit))
     return next_url, previous_url
 
 
-def _page_url(url: str, asked: Mapping[str, Any], skip: int, limit: int) -> str:
-    if "skip" in asked:
+def _page_url(url: str, asked: PageRequest, skip: int) -> str:
+    if asked.by_skip:
         return replace_query_param(url, "skip", skip)
-    return replace_query_param(url, "page", skip // limit + 1)
+    return replace_query_param(url, "page", skip // asked.limit + 1)
+
+
+def cursor_url(request: Any, cursor: Cursor) -> str:
+    url = request.build_absolute_uri()
+    for name in ("page", "skip"):
+        url = remove_query_param(url, name)
+    return replace_query_param(url, "cursor", cursor.text())
+
+
+def is_backwards(cursor: Cursor | None) -> bool:
+    return cursor is not None and cursor.backwards
+
+
+def walked(
+    request: Any, rows: list[Any], limit: int, cursor: Cursor | None, terms: list[SortTerm]
+) -> tuple[list[Any], str | None, str | None]:
+    """The page in its own order, its `next` and its `previous`, from the `limit + 1` rows found past a cursor."""
+    more, page = len(rows) > limit, rows[:limit]
+    backwards = is_backwards(cursor)
+    if backwards:
+        page.reverse()
+    next_url = previous_url = None
+    if page and (more or backwards):
+        next_url = cursor_url(request, cursor_of(page[-1], terms))
+    if page and (more if backwards else cursor is not None):
+        previous_url = cursor_url(request, cursor_of(page[0], terms, backwards=True))
+    return page, next_url, previous_url
 
 
 class CursorPagination(StrictPagination):

@@ -13,9 +13,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
+from accounts.views import session
 from cars.models import Car, Vehicle
 from common import errors, fields, filters
 from common.docs import ApiRootView, SchemaView
+from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
 from common.permissions import Administrator, HasPerm, Public, SignedIn
 from common.routers import ApiRouter
@@ -62,6 +65,70 @@ class SampleCarFilter(filters.StrictFilterSet):
     class Meta:
         model = Car
         fields: list[str] = []
+
+
+class SampleRowSerializer(StrictModelSerializer):
+    """Every kind of column that a car has."""
+
+    locked_fields = fields.StrictListField(child=fields.StrictChoiceField(choices=["make", "year"]), read_only=True)
+    created_by = fields.IdField(source="created_by_id", read_only=True, allow_null=True)
+    creator = fields.EmailField(source="created_by.email", read_only=True, allow_null=True, default=None)
+
+    class Meta:
+        model = Car
+        fields = [
+            "id", "make", "year", "source", "external_id", "source_updated_at", "withdrawn_at", "locked_fields",
+            "created_by", "creator", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class SampleRowFilter(SampleCarFilter):
+    part = filters.ContainsFilter("make_key")
+    word = filters.TextFilter("make", "iexact")
+    by = filters.IdFilter("created_by_id")
+
+
+class PlainCarViewSet(ListMixin, ApiViewSet):
+    """A list by the ORM and the serializer."""
+
+    queryset = Car.objects.all()
+    serializer_class = SampleRowSerializer
+    filterset_class = SampleRowFilter
+
+    def get_queryset(self) -> Any:
+        return Car.objects.select_related("created_by")
+
+
+class FastCarViewSet(FastListMixin, PlainCarViewSet):
+    """The same list by one statement."""
+
+
+class SampleAnythingSerializer(StrictModelSerializer):
+    """The kinds of column that a car lacks."""
+
+    bid_limit = fields.MoneyField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "email", "is_active", "bid_limit", "created_at"]
+        read_only_fields = fields
+
+
+class SampleAnythingFilter(filters.StrictFilterSet):
+    poor = filters.DecimalFilter("bid_limit", "lte")
+
+
+class PlainAnythingViewSet(ListMixin, ApiViewSet):
+    """People, by the ORM."""
+
+    queryset = User.objects.all()
+    serializer_class = SampleAnythingSerializer
+    filterset_class = SampleAnythingFilter
+
+
+class FastAnythingViewSet(FastListMixin, PlainAnythingViewSet):
+    """People, by one statement."""
 
 
 class SampleYearQuery(filters.StrictFilterSet):
@@ -177,10 +244,15 @@ class SampleFailureView(ApiView):
 
 router = ApiRouter()
 router.register("cars", SampleCarViewSet, basename="car")
+router.register("plain-cars", PlainCarViewSet, basename="plain-car")
+router.register("fast-cars", FastCarViewSet, basename="fast-car")
+router.register("plain-anything", PlainAnythingViewSet, basename="plain-anything")
+router.register("fast-anything", FastAnythingViewSet, basename="fast-anything")
 router.register("vehicles", SampleVehicleViewSet, basename="vehicle")
 urlpatterns = [
     path("api", ApiRootView.as_view(collections=router.collections()), name="api-root"),
     path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/session/", include((session.urlpatterns, "rest_framework"), namespace="rest_framework")),
     path("api/echo", SampleEchoView.as_view()),
     path("api/failures/<str:kind>", SampleFailureView.as_view()),
     path("api/", include(router.urls)),

@@ -1,0 +1,298 @@
+"""The fast list path: one statement whose rows are JSON already.
+
+`FastListMixin` answers `GET /things` as `ListMixin` does, byte for byte, from the same declarations: queryset, filter
+set, serializer and paging. What it saves is work per request. The first request of a *shape* (which filters are given,
+which order, which way of paging) builds the queryset with stand-ins for the values and lets the ORM compile it; later
+ones only bind their values to that statement, which the server keeps prepared. The bounded count is a subquery of it,
+and the database writes each row as the JSON text that goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection, models
+from django.db.models import F, QuerySet
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from common import pagination
+from common.filters import SearchFilter, StrictFilter, refuse_parameters
+from common.keyset import Cursor, SortTerm, cursor_of, read_cursor, resolve_field, sort_terms
+from common.pagination import FIRST, PagePagination, PageRequest, link_header, page_links, read_page, walked
+from common.prepared import fetch_prepared
+from common.renderers import dump_json
+from common.rowjson import JsonObject, columns_of
+from common.views import ListMixin
+
+MAX_PLANS = 256  # Compiled statements of a process; when there are more shapes, it starts over.
+_plans: dict[tuple[Any, ...], Plan | None] = {}
+_orders: dict[tuple[Any, ...], list[SortTerm]] = {}
+
+
+class FastListMixin(ListMixin):
+    """`GET /things` by one statement. Its queryset may not depend on the caller; what cannot go this way (the browsable
+    API, a filter that no row can meet) goes the plain one."""
+
+    def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+        if request.accepted_renderer.format == "json":  # type: ignore[attr-defined]
+            answer = _answer(self, request)
+            if answer is not None:
+                return answer
+        return super().list(request, *args, **kwargs)
+
+
+class Slot(NamedTuple):
+    """A value of the request on its way to the database: its column and lookup decide the form it takes."""
+
+    value: Any
+    field: Any
+    lookup: str = "exact"
+
+    def parameter(self) -> Any:
+        if self.lookup in ("contains", "icontains"):
+            return f"%{connection.ops.prep_for_like_query(self.value)}%"
+        if self.lookup == "iexact":
+            return connection.ops.prep_for_iexact_query(self.value)
+        return self.field.get_db_prep_value(self.value, connection)
+
+    def stand_in(self, number: int) -> Slot:
+        return self._replace(value=_stand_in(self.value, number))
+
+
+class Plan(NamedTuple):
+    """A compiled statement. Each of its parameters is the value of a slot, by number, or a constant."""
+
+    sql: str
+    parameters: list[tuple[int | None, Any]]
+    with_keys: bool
+
+    def bind(self, slots: Sequence[Slot], page: PageRequest) -> list[Any]:
+        given = [slot.parameter() for slot in slots]
+        given += [pagination.MAX_DEPTH + 1, page.limit + 1, page.skip]
+        return [constant if number is None else given[number] for number, constant in self.parameters]
+
+
+def _answer(view: Any, request: Request) -> HttpResponse | None:
+    query = request.query_params
+    filters = view.filterset_class.base_filters
+    refuse_parameters(query, filters.keys() | PagePagination.parameters.keys())
+    values = view.filterset_class.read(query)
+    page = read_page(query, PagePagination.parameters)
+    terms = cursor = None
+    if page.cursor is not None or page.is_followed_by_cursor:
+        terms = _sort_terms(view, values)
+        cursor = None if page.cursor in (None, FIRST) else read_cursor(page.cursor, view.queryset.model, terms)
+    shape = Shape(view, values, page, terms, cursor)
+    plan = shape.plan()
+    return None if plan is None else _render(request, page, plan, shape)
+
+
+def _sort_terms(view: Any, values: dict[str, Any]) -> list[SortTerm]:
+    """The order that the request asks for; only a filter that changes the statement can change it."""
+    model = view.queryset.model
+    filters = view.filterset_class.base_filters
+    fixed = {name: value for name, value in values.items() if not _slots(filters[name], model, value)}
+    key = (type(view), *fixed.items())
+    if key not in _orders:
+        if len(_orders) >= MAX_PLANS:
+            _orders.clear()
+        filterset = view.filterset_class(data=view.request.query_params, queryset=view.get_queryset())
+        _orders[key] = sort_terms(filterset.apply(filterset.queryset, fixed))
+    return _orders[key]
+
+
+class Shape:
+    """A list request with its values taken out: what is left decides the statement."""
+
+    def __init__(
+        self, view: Any, values: dict[str, Any], page: PageRequest, terms: list[SortTerm] | None, cursor: Cursor | None
+    ) -> None:
+        self.view, self.values, self.page, self.terms, self.cursor = view, values, page, terms, cursor
+        self.slots: list[Slot] = []
+        parts: list[Any] = [type(view), page.count if page.cursor is None else "none", terms is not None]
+        for name, value in values.items():
+            slots = _slots(view.filterset_class.base_filters[name], view.queryset.model, value)
+            self.slots += slots
+            parts.append((name, len(slots) if slots else value))
+        if cursor is not None and terms is not None:
+            self.slots += [
+                Slot(value, term.field) for term, value in zip(terms, cursor.values, strict=True) if value is not None
+            ]
+            parts.append((cursor.backwards, *(value is None for value in cursor.values)))
+        elif page.cursor is not None:
+            parts.append(FIRST)
+        self.key = tuple(parts)
+
+    def plan(self) -> Plan | None:
+        """The statement; None when the ORM sees that no row can match."""
+        if self.key not in _plans:
+            if len(_plans) >= MAX_PLANS:
+                _plans.clear()
+            _plans[self.key] = self._compile()
+        return _plans[self.key]
+
+    def _compile(self) -> Plan | None:
+        """Two sets of stand-ins have to end up in the same places: a constant of the queryset that happens to equal a
+        stand-in would otherwise be taken for a value."""
+        try:
+            first, second = self._compile_with(1), self._compile_with(1 + len(self.slots))
+        except EmptyResultSet:
+            return None
+        if [number for number, _ in first.parameters] != [number for number, _ in second.parameters]:
+            raise RuntimeError("A stand-in equals a constant of the queryset.")
+        return first
+
+    def _compile_with(self, start: int) -> Plan:
+        slots = [slot.stand_in(start + number) for number, slot in enumerate(self.slots)]
+        queryset = self._queryset([slot.value for slot in slots])
+        stand_ins = [slot.parameter() for slot in slots]
+        rows_sql, rows_parameters = _rows(self.view, queryset, self.terms)
+        count_sql, count_parameters = "SELECT NULL AS n", []
+        if self.key[1] != "none":
+            count_sql, count_parameters = queryset.order_by().values_list("pk").query.sql_with_params()
+            limited = " LIMIT %s" if self.key[1] is None else ""
+            count_sql = f"SELECT count(*) AS n FROM ({count_sql}{limited}) AS u"  # noqa: S608
+        depth, limit, skip = ((len(slots) + number, None) for number in range(3))  # What Plan.bind adds to the slots.
+        parameters = _sources(count_parameters, stand_ins)
+        if self.key[1] is None:
+            parameters.append(depth)
+        parameters += [*_sources(rows_parameters, stand_ins), limit, skip]
+        return Plan(_statement(count_sql, rows_sql, self.terms, self.view), parameters, self.terms is not None)
+
+    def _queryset(self, atoms: Sequence[Any]) -> QuerySet[Any]:
+        """The view's queryset, filtered and ordered, with `atoms` for the values."""
+        left = list(atoms)
+        values = {}
+        for name, value in self.values.items():
+            filter_ = self.view.filterset_class.base_filters[name]
+            taken = [left.pop(0) for _ in _slots(filter_, self.view.queryset.model, value)]
+            values[name] = value if not taken else " ".join(taken) if isinstance(filter_, SearchFilter) else taken[0]
+        filterset = self.view.filterset_class(data=self.view.request.query_params, queryset=self.view.get_queryset())
+        queryset = filterset.apply(filterset.queryset, values)
+        terms = self.terms or sort_terms(queryset)
+        backwards = self.cursor is not None and self.cursor.backwards
+        if self.cursor is not None:
+            place = [None if value is None else left.pop(0) for value in self.cursor.values]
+            queryset = self.cursor._replace(values=tuple(place)).filter(queryset, terms)
+        return queryset.order_by(*(term.order_by(reverse=backwards) for term in terms))
+
+
+def _sources(parameters: Sequence[Any], stand_ins: list[Any]) -> list[tuple[int | None, Any]]:
+    return [
+        next(
+            (
+                (number, None)
+                for number, stand_in in enumerate(stand_ins)
+                if type(stand_in) is type(value) and stand_in == value
+            ),
+            (None, value),
+        )
+        for value in parameters
+    ]
+
+
+def _slots(filter_: StrictFilter, model: type[models.Model], value: Any) -> list[Slot]:
+    """What of a filter's value can be bound; nothing for filters whose value changes the statement (orders, booleans,
+    filters with a `filter` of their own)."""
+    if isinstance(filter_, SearchFilter):
+        return [Slot(word, None, "icontains") for word in value.split()]
+    if type(filter_).filter is not StrictFilter.filter or filter_.lookup_expr not in _BOUND_LOOKUPS:
+        return []
+    if isinstance(value, bool) or filter_.method is not None:
+        return []
+    return [Slot(value, resolve_field(model, filter_.field_name or ""), filter_.lookup_expr)]
+
+
+_BOUND_LOOKUPS = frozenset({"exact", "iexact", "contains", "icontains", "gt", "gte", "lt", "lte"})
+
+
+def _stand_in(value: Any, number: int) -> Any:
+    """Another value of the same kind, unlike any other and within every column's range."""
+    if isinstance(value, int):
+        return 31_000 + number
+    if isinstance(value, datetime):
+        return datetime(1971, 2, 3, 4, 5, tzinfo=UTC) + timedelta(seconds=number)
+    if isinstance(value, date):
+        return date(1971, 2, 3) + timedelta(days=number)
+    if isinstance(value, Decimal):
+        return Decimal(100 + number).scaleb(-2)
+    return UUID(int=number) if isinstance(value, UUID) else f"stand-in{number}"
+
+
+def _rows(view: Any, queryset: QuerySet[Any], terms: list[SortTerm] | None) -> tuple[str, Sequence[Any]]:
+    """The statement of the rows: on PostgreSQL their columns, on SQLite their JSON, and the sort values if asked."""
+    columns = columns_of(view.get_serializer(), queryset.model, connection.vendor)
+    keys = {f"k{number}": F(term.name) for number, term in enumerate(terms or ())}
+    shown = {"row_json": JsonObject(columns)}
+    if connection.vendor == "postgresql":
+        shown = {f"c{number}": expression for number, expression in enumerate(columns.values())}
+    return queryset.annotate(**shown, **keys).values_list(*shown, *keys).query.sql_with_params()  # type: ignore[no-any-return]
+
+
+def _statement(count_sql: str, rows_sql: str, terms: list[SortTerm] | None, view: Any) -> str:
+    """A row per row of the page: the count, the row's JSON, its sort values. An empty page has one row, with the count
+    alone."""
+    rows = f"({rows_sql} LIMIT %s OFFSET %s)"
+    keys = [f"k{number}" for number in range(len(terms or ()))]
+    shown_keys = "".join(f", t.{key}" for key in keys)
+    if connection.vendor != "postgresql":
+        return f"SELECT c.n, t.row_json{shown_keys} FROM ({count_sql}) AS c LEFT JOIN {rows} AS t ON 1"  # noqa: S608
+    names = [f'"{name}"' for name, field in view.get_serializer().fields.items() if not field.write_only]
+    row = "row_to_json(t)::text"
+    if keys:
+        own = ", ".join(f"t.{name}" for name in names)
+        row = f"(SELECT row_to_json(r)::text FROM (SELECT {own}) AS r)"  # noqa: S608
+    columns = ", ".join(names + keys)
+    return f"SELECT c.n, {row}{shown_keys} FROM ({count_sql}) AS c LEFT JOIN {rows} AS t({columns}) ON TRUE"  # noqa: S608
+
+
+def _render(request: Request, page: PageRequest, plan: Plan, shape: Shape) -> HttpResponse:
+    found = fetch_prepared(plan.sql, plan.bind(shape.slots, page))
+    count = found[0][0]
+    # The row of an empty page: no JSON, or the JSON of no sort values.
+    rows = [row for row in found if row[1] is not None and (not plan.with_keys or row[-1] is not None)]
+    if page.cursor is not None:
+        keyed = [_Row(row, shape.terms or []) for row in rows]
+        keyed, next_url, previous_url = walked(request, keyed, page.limit, shape.cursor, shape.terms or [])
+        texts = [row.json for row in keyed]
+    else:
+        texts = [row[1] for row in rows[: page.limit]]
+        last: Any = None
+        if len(rows) > page.limit:
+            last = cursor_of(_Row(rows[page.limit - 1], shape.terms), shape.terms) if shape.terms else Cursor(())
+        next_url, previous_url = page_links(request, page, last)
+    capped = page.count is None and count is not None and count > pagination.MAX_DEPTH
+    head = dump_json(
+        {
+            "count": min(count, pagination.MAX_DEPTH) if capped else count,
+            "count_capped": capped,
+            "next": next_url,
+            "previous": previous_url,
+        }
+    )
+    body = head[:-1] + b',"results":[' + ",".join(texts).encode() + b"]}"
+    return HttpResponse(body, content_type="application/json", headers=link_header(next_url, previous_url))
+
+
+class _Row(dict[str, Any]):
+    """A row's sort values by name, and its JSON."""
+
+    def __init__(self, row: Sequence[Any], terms: list[SortTerm] | None) -> None:
+        self.json: str = row[1]
+        super().__init__(
+            {term.name: _sort_value(value, term) for term, value in zip(terms or (), row[2:], strict=True)}
+        )
+
+
+def _sort_value(value: Any, term: SortTerm) -> Any:
+    """SQLite answers times as text or without their zone, which is UTC."""
+    if value is None or not isinstance(term.field, models.DateTimeField):
+        return value
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
