@@ -28,6 +28,19 @@ def test_anybody_signs_in_for_the_browsable_api_and_out_again(browser, user):
     assert browser.get("/api/auth/me").status_code == 401
 
 
+def test_the_page_needs_no_inline_style_that_its_policy_forbids(browser):
+    page = browser.get(LOGIN)
+    assert "style=" not in page.text
+    nonce = page.text.partition('nonce="')[2].partition('"')[0]
+    assert f"'nonce-{nonce}'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(("target", "goes_to"), [("/api/cars", "/api/cars"), ("https://evil.example/", "/api")])
+def test_it_leads_on_within_this_site_only(browser, user, target, goes_to):
+    answer = browser.post(LOGIN, {"username": user.email, "password": PASSWORD, "next": target})
+    assert answer.headers["Location"] == goes_to
+
+
 def test_a_wrong_password_opens_no_session(browser, user):
     assert sign_in(browser, password="wrong-guess").status_code == 200
     assert browser.get("/api/auth/me").status_code == 401
@@ -68,6 +81,7 @@ def test_five_failures_lock_the_account_here_too(browser, admin_user, url):
     locked = sign_in(browser, **who)
     assert locked.status_code == 429
     assert int(locked.headers["Retry-After"]) > 0
+    assert "Try again in 15 minutes" in locked.text
 
 
 def test_all_ways_in_share_one_count(browser, api, admin_user):
