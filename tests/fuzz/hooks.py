@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 
@@ -25,6 +26,8 @@ def before_call(context: Any, case: Any, **kwargs: Any) -> None:
     for start, variable in ROWS.items():
         if case.path.startswith(start) and variable in os.environ:
             case.path_parameters["id"] = os.environ[variable]
+    if case.headers and "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = str(uuid4())  # The same one twice replays what was, by design.
     if isinstance(case.body, dict):
         case.body.update(_members_that_exist(case.path))
         if isinstance(case.body.get("year"), int):
