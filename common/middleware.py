@@ -11,16 +11,19 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
@@ -74,6 +77,7 @@ class TrustedProxy(Middleware):
         names = [name.strip() for name in settings.TRUSTED_PROXIES if name.strip()]
         self.trusts_socket = "unix" in names
         self.networks = [ipaddress.ip_network(name) for name in names if name != "unix"]
+        self._is_trusted = lru_cache(maxsize=1024)(self._judge)  # The peers are few: the proxies.
 
     def before(self, request: HttpRequest) -> None:
         peer = request.META.get("REMOTE_ADDR", "")
@@ -91,7 +95,7 @@ class TrustedProxy(Middleware):
             if not self._is_trusted(address):
                 break
 
-    def _is_trusted(self, address: str) -> bool:
+    def _judge(self, address: str) -> bool:
         if not address:
             return self.trusts_socket
         try:
@@ -253,6 +257,15 @@ def _needs_session(request: HttpRequest) -> bool:
     if not is_api(request.path) or request.path.startswith("/api/session/"):
         return True
     return settings.SESSION_COOKIE_NAME in request.COOKIES and "HTTP_AUTHORIZATION" not in request.META
+
+
+class Cors(CorsMiddleware):
+    """django-cors-headers, not there at all while no origin is allowed."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        if not settings.CORS_ALLOWED_ORIGINS:
+            raise MiddlewareNotUsed
+        super().__init__(get_response)
 
 
 class SessionWithCookie(SessionMiddleware):

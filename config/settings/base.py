@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "common.middleware.Guard",
     "common.middleware.StripSlash",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "common.middleware.Cors",
     "common.middleware.SessionWithCookie",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
