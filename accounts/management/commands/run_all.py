@@ -15,13 +15,14 @@ from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from honcho import manager as honcho
 from honcho.environ import parse_procfile
-from honcho.manager import Manager
 
 from accounts.demo import PASSWORD, PEOPLE
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_WITHIN_S = 120
+STOP_WITHIN_S = 30  # A sync that is under way is finished first; what is killed goes on at the next start.
 
 
 class Command(BaseCommand):
@@ -34,7 +35,8 @@ class Command(BaseCommand):
             "PORT": str(settings.PORT),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         }
-        manager = Manager()
+        honcho.KILL_WAIT = STOP_WITHIN_S
+        manager = honcho.Manager()
         for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
             manager.add_process(name, command, env=environment, cwd=str(ROOT))
         # A closed terminal must not leave orphans: honcho handles the other two signals only.
