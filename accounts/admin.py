@@ -61,7 +61,10 @@ class UserAdmin(DjangoUserAdmin, StaffAdmin):
     actions = ["verify_identity", "end_sessions"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        return self.readonly_fields if obj else ()
+        """Only administrators hand out rights: whoever may merely edit accounts could make themselves one."""
+        if obj is None:
+            return ()
+        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "is_superuser", "groups")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")

@@ -13,6 +13,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from accounts.models import SellerProfile, TokenFamily, User
 from accounts.tokens import issue_tokens
 from common import clock
+from tests.conftest import MakeUser
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +38,16 @@ def test_a_role_opens_the_admin_to_its_member(staff: Client, user: User) -> None
     staff.post(url, _account_form(user))
     user.refresh_from_db()
     assert user.is_staff is False
+
+
+def test_who_may_edit_accounts_cannot_hand_out_rights(client: Client, user: User, make_user: MakeUser) -> None:
+    editor = make_user(roles=["moderator"], perms=["accounts.view_user", "accounts.change_user"])
+    client.force_login(editor)
+    form = _account_form(editor, is_superuser="on", groups=[Group.objects.get(name="finance").pk])
+    client.post(reverse("admin:accounts_user_change", args=[editor.pk]), form)
+    editor.refresh_from_db()
+    assert not editor.is_superuser
+    assert [group.name for group in editor.groups.all()] == ["moderator"]
 
 
 def test_the_last_administrator_stays(staff: Client, admin_user: User) -> None:

@@ -122,7 +122,8 @@ def _running(application: str, environment: dict[str, str], log: Path) -> Iterat
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--no-control-socket", "--limit-request-line", "0",
+        sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--no-control-socket",
+        "--limit-request-line", "0",
         "--worker-class", "gthread", "--workers", "2", "--threads", "4",
     ]  # fmt: skip
     with log.open("wb") as output:
