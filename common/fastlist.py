@@ -40,7 +40,7 @@ class FastListMixin(ListMixin):
     API, a filter that no row can meet) goes the plain one."""
 
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        if request.accepted_renderer.format == "json":  # type: ignore[attr-defined]
+        if request.accepted_renderer.format == "json":
             answer = _answer(self, request)
             if answer is not None:
                 return answer
@@ -115,7 +115,7 @@ class Shape:
     ) -> None:
         self.view, self.values, self.page, self.terms, self.cursor = view, values, page, terms, cursor
         self.slots: list[Slot] = []
-        parts: list[Any] = [type(view), page.count if page.cursor is None else "none", terms is not None]
+        parts: list[Any] = [type(view), page.counting if page.cursor is None else "none", terms is not None]
         for name, value in values.items():
             slots = _slots(view.filterset_class.base_filters[name], view.queryset.model, value)
             self.slots += slots
@@ -153,7 +153,8 @@ class Shape:
         queryset = self._queryset([slot.value for slot in slots])
         stand_ins = [slot.parameter() for slot in slots]
         rows_sql, rows_parameters = _rows(self.view, queryset, self.terms)
-        count_sql, count_parameters = "SELECT NULL AS n", []
+        count_sql = "SELECT NULL AS n"
+        count_parameters: Sequence[Any] = ()
         if self.key[1] != "none":
             count_sql, count_parameters = queryset.order_by().values_list("pk").query.sql_with_params()
             limited = " LIMIT %s" if self.key[1] is None else ""
@@ -232,7 +233,7 @@ def _rows(view: Any, queryset: QuerySet[Any], terms: list[SortTerm] | None) -> t
     shown = {"row_json": JsonObject(columns)}
     if connection.vendor == "postgresql":
         shown = {f"c{number}": expression for number, expression in enumerate(columns.values())}
-    return queryset.annotate(**shown, **keys).values_list(*shown, *keys).query.sql_with_params()  # type: ignore[no-any-return]
+    return queryset.annotate(**shown, **keys).values_list(*shown, *keys).query.sql_with_params()
 
 
 def _statement(count_sql: str, rows_sql: str, terms: list[SortTerm] | None, view: Any) -> str:
@@ -267,7 +268,7 @@ def _render(request: Request, page: PageRequest, plan: Plan, shape: Shape) -> Ht
         if len(rows) > page.limit:
             last = cursor_of(_Row(rows[page.limit - 1], shape.terms), shape.terms) if shape.terms else Cursor(())
         next_url, previous_url = page_links(request, page, last)
-    capped = page.count is None and count is not None and count > pagination.MAX_DEPTH
+    capped = page.counting is None and count is not None and count > pagination.MAX_DEPTH
     head = dump_json(
         {
             "count": min(count, pagination.MAX_DEPTH) if capped else count,

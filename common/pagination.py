@@ -140,7 +140,7 @@ class PagePagination(StrictPagination):
         terms = sort_terms(queryset)
         rows = queryset.order_by(*(term.order_by(reverse=False) for term in terms))
         page = list(rows[asked.skip : asked.skip + asked.limit + 1])
-        self._count(queryset, asked.count, asked.skip, page, asked.limit)
+        self._count(queryset, asked.counting, asked.skip, page, asked.limit)
         more = len(page) > asked.limit
         page = page[: asked.limit]
         self.next_url, self.previous_url = page_links(request, asked, cursor_of(page[-1], terms) if more else None)
@@ -170,12 +170,12 @@ def check_depth(skip: int, limit: int) -> None:
 
 
 class PageRequest(NamedTuple):
-    """A page, asked for: `cursor`, or `limit` rows from `skip` on. `count` is `exact`, `none` or absent."""
+    """A page, asked for: `cursor`, or `limit` rows from `skip` on. `counting` is `exact`, `none` or absent."""
 
     limit: int
     skip: int
     cursor: str | None
-    count: str | None
+    counting: str | None
     by_skip: bool
 
     @property

@@ -34,13 +34,14 @@ class JsonObject(Func):
         super().__init__(*columns.values())
         self.names = list(columns)
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:  # noqa: ARG002
-        parts, params = [], []
+    def as_sql(self, compiler: Any, *_args: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
+        parts: list[str] = []
+        params: list[Any] = []
         for name, expression in zip(self.names, self.get_source_expressions(), strict=True):
             sql, bound = compiler.compile(expression)
             parts.append(f"'{name}', {sql}")
             params += bound
-        return f"json_object({', '.join(parts)})", params
+        return f"json_object({', '.join(parts)})", tuple(params)
 
 
 _SQLITE_BOOLEAN = "json(CASE %(expressions)s WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"

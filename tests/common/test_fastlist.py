@@ -52,8 +52,8 @@ def cars(db: None, user: User) -> list[Car]:
 QUERIES = [
     "", "limit=4", "limit=4&page=2", "skip=7&limit=2", "page=9", "count=none", "count=exact&limit=1", "limit=9",
     "make=AUDI", "make=%C5%A1koda&year=2000", "year_min=2000&year_max=2000", "year=2099", "search=m1",
-    "search=audi%20m4", "search=%25", "search=%25s&limit=1", "withdrawn=true", "withdrawn=false&ordering=-year", "source=parse",
-    "since=2020-01-01T00:00:00Z", "since=2030-01-01T00:00:00Z", "ordering=-year,make&limit=3",
+    "search=audi%20m4", "search=%25", "search=%25s&limit=1", "withdrawn=true", "withdrawn=false&ordering=-year",
+    "source=parse", "since=2020-01-01T00:00:00Z", "since=2030-01-01T00:00:00Z", "ordering=-year,make&limit=3",
     "ordering=withdrawn&limit=3&page=2", "cursor=*&limit=4", "cursor=*&limit=4&ordering=-withdrawn,make",
     "part=ud&limit=2", "part=%5C&limit=2", "word=AUDI", "by=1",
 ]  # fmt: skip
