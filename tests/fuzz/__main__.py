@@ -19,6 +19,7 @@ from tests.fuzz.server import ADMINISTRATOR, LEAVERS, PEOPLE, FuzzServer, fuzz_s
 
 FOLDER = Path(__file__).parent
 ST = Path(sys.executable).parent / "st"
+HOOKS = {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
 ENDS_SESSION = ("/api/auth/logout", "/api/auth/change-password", "/api/auth/me")
 OWNER_PRIVATE = r"^/api/(garage|notifications|exports|sync/runs)"
 PEERS_CONFIG = """
@@ -81,7 +82,7 @@ def _run(server: FuzzServer, token: str, seed: int, examples: int, phases: str, 
         "--generation-database", "none", *selection,
     ]  # fmt: skip
     facts = {f"FUZZ_{name.upper()}": str(value) for name, value in server.facts.items()}
-    environment = os.environ | facts | {"FUZZ_TOKEN": token, "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+    environment = os.environ | facts | {"FUZZ_TOKEN": token} | HOOKS
     return subprocess.run(command, env=environment, check=False).returncode
 
 
@@ -98,7 +99,7 @@ def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
             f"{server.url}/api/schema", "--url", server.url, "-n", str(examples), "--seed", str(seed),
             "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none",
         ]  # fmt: skip
-        return subprocess.run(command, check=False).returncode
+        return subprocess.run(command, env=os.environ | HOOKS, check=False).returncode
 
 
 def _authorization(token: str) -> dict[str, str]:
