@@ -2,9 +2,10 @@
 
 The row is the truth of the job. A worker claims it by a guarded UPDATE with a lease, writes a temporary
 file, renews the lease and the progress from a thread with a connection of its own (the writing one is busy
-with COPY), and puts the file in its place by `os.replace` under the row's lock. A worker that dies loses
-its lease, and the sweep lets another one start over; one that only was slow finds its claim gone and throws
-its file away."""
+with COPY), puts the file in its place by `os.replace` and then, under the row's lock, lets it count. A worker
+that dies loses its lease, and the sweep lets another one start over; one that only was slow finds its claim
+gone and throws its file away.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +127,7 @@ def request_export(
 
 
 def open_export(*, export: Export, now: datetime) -> BinaryIO:
-    """The finished file, to be streamed and closed by the caller. Its name comes from the row's id, never
+    """The finished file, to be streamed and closed by the caller. Its name comes from the row, never
     from a request, and it is opened below the folder without following links.
 
     Raises ExportNotReady, ExportExpired, and NotFound when the file is gone."""
@@ -136,7 +137,7 @@ def open_export(*, export: Export, now: datetime) -> BinaryIO:
         raise ExportNotReady(meta={"status": export.status})
     with _folder() as folder:
         try:
-            descriptor = os.open(_name(export.pk), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            descriptor = os.open(_name(export), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         except OSError:
             raise NotFound from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -154,23 +155,15 @@ class _ClaimLostError(Exception):
 
 
 def run_export(*, export_id: UUID | str, now: datetime) -> bool:
-    """Writes the file if the row is free; True when this call finished it. `now` is the database's. A full
-    disk fails the export at once; a lost database leaves it to its lease; anything else is tried again,
-    five times in all."""
+    """Writes the file if the row is free; True when this call finished it. `now` is the database's. A full disk fails
+    the export at once; a lost database leaves it to its lease; anything else is tried again, five times in all."""
     export = _claim(export_id, now)
     if export is None:
         return False
-    temporary = f"{export.pk}.{export.attempts}.part"
     try:
         with _folder() as folder:
-            _remove_leftovers(folder, export.pk)
-            try:
-                with _Renewal(export) as renewal:
-                    written = _write(export, folder, temporary, renewal)
-                _publish(export, folder, temporary, written)
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=folder)
+            _remove_files(folder, export.pk)  # What a worker left behind that was killed at an earlier attempt.
+            _write_and_publish(export, folder)
     except _ClaimLostError:
         return False
     except (OperationalError, InterfaceError):
@@ -180,6 +173,25 @@ def run_export(*, export_id: UUID | str, now: datetime) -> bool:
         _give_back(export, error)
         return False
     return True
+
+
+def _write_and_publish(export: Export, folder: int) -> None:
+    """Leaves the whole file or none, and a file that counts only when this returns."""
+    temporary, final = f"{export.pk}.{export.attempts}.part", _name(export)
+    try:
+        with _Renewal(export) as renewal:
+            rows, size = _write(export, folder, temporary, renewal)
+        os.replace(temporary, final, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+        _publish(export, rows, size)
+    except BaseException as error:
+        # Nobody knows here whether a commit counts whose answer was lost. Its file stays; if it does not count, the
+        # next attempt removes it.
+        unknown = isinstance(error, OperationalError | InterfaceError)
+        for name in (temporary,) if unknown else (temporary, final):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+        raise
 
 
 def due_exports(*, now: datetime, limit: int = 200) -> list[UUID]:
@@ -273,13 +285,11 @@ def _write(export: Export, folder: int, name: str, renewal: _Renewal) -> tuple[i
         return rows, file.tell()
 
 
-def _publish(export: Export, folder: int, temporary: str, written: tuple[int, int]) -> None:
-    rows, size = written
+def _publish(export: Export, rows: int, size: int) -> None:
+    """The file is whole and in its place; from this commit on it counts."""
     with transaction.atomic():
         owner = lock_user(export.owner_id)
         _lock_claim(export)
-        os.replace(temporary, _name(export.pk), src_dir_fd=folder, dst_dir_fd=folder)
-        os.fsync(folder)
         now = database_now()
         _mine(export).update(
             status=Status.READY,
@@ -361,8 +371,8 @@ def expire_export(export: Export, *, now: datetime) -> None:  # noqa: ARG001
 
 
 def delete_file(export_id: UUID) -> None:
-    with _folder() as folder, suppress(FileNotFoundError):
-        os.unlink(_name(export_id), dir_fd=folder)
+    with _folder() as folder:
+        _remove_files(folder, export_id)
 
 
 def delete_orphans(*, now: datetime) -> int:
@@ -385,8 +395,9 @@ def delete_orphans(*, now: datetime) -> int:
 # ------------------------------------------------------------------------------------------------
 
 
-def _name(export_id: UUID) -> str:
-    return f"{export_id}.csv"
+def _name(export: Export) -> str:
+    """Of this attempt: a slow worker of an earlier one cannot put its file in the place of the one that counts."""
+    return f"{export.pk}.{export.attempts}.csv"
 
 
 @contextmanager
@@ -400,9 +411,8 @@ def _folder() -> Iterator[int]:
         os.close(descriptor)
 
 
-def _remove_leftovers(folder: int, export_id: UUID) -> None:
-    """What an earlier attempt left behind when its worker was killed."""
+def _remove_files(folder: int, export_id: UUID) -> None:
     for name in os.listdir(folder):
-        if name.startswith(f"{export_id}.") and name.endswith(".part"):
+        if name.startswith(f"{export_id}."):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from accounts import exports
@@ -55,7 +55,7 @@ def files(folder: Path) -> list[str]:
 
 
 def lines(folder: Path, export: Export) -> int:
-    return (folder / f"{export.pk}.csv").read_bytes().count(b"\r\n")
+    return (folder / f"{export.pk}.{export.attempts}.csv").read_bytes().count(b"\r\n")
 
 
 def test_a_finished_export_is_not_written_again(export, folder):
@@ -69,7 +69,7 @@ def test_four_workers_finish_it_once(export, folder):
     now = database_now()
     results = race([lambda: run_export(export_id=export.pk, now=now)] * 4)
     assert sorted(map(str, results)) == ["False", "False", "False", "True"]
-    assert files(folder) == [f"{export.pk}.csv"]
+    assert files(folder) == [f"{export.pk}.1.csv"]
     assert Notification.objects.filter(kind="export_ready").count() == 1
 
 
@@ -109,7 +109,7 @@ def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(where, export
     later = database_now() + LEASE
     assert due_exports(now=later) == [export.pk]
     assert run(export, after=LEASE)
-    assert files(folder) == [f"{export.pk}.csv"]
+    assert files(folder) == [f"{export.pk}.2.csv"]
     assert lines(folder, export) == ROWS + 1
     assert export.attempts == 2
     assert Notification.objects.filter(kind="export_ready").count() == 1
@@ -204,6 +204,19 @@ def test_the_writing_stops_when_the_claim_is_lost(export, monkeypatch):
     publish.assert_not_called()
 
 
+def test_a_commit_whose_answer_was_lost_keeps_its_file(export, folder):
+    publish = exports._publish
+
+    def lose_the_answer(*args: Any) -> None:
+        publish(*args)
+        raise OperationalError("server closed the connection")
+
+    with mock.patch("accounts.exports._publish", lose_the_answer):
+        assert not run(export)
+    assert export.status == Status.READY
+    assert lines(folder, export) == ROWS + 1
+
+
 def test_a_deactivated_owner_gets_no_file(export, user, folder):
     User.objects.filter(pk=user.pk).update(is_active=False)
     assert not run(export)
@@ -220,14 +233,14 @@ def test_files_are_deleted_after_their_time_and_the_row_says_so(export, folder, 
     assert sweep(expired_exports(now=now), expire_export, now=now).done == 1
     export.refresh_from_db()
     assert export.status == Status.EXPIRED
-    assert files(folder) == [f"{kept.pk}.csv"]
+    assert files(folder) == [f"{kept.pk}.1.csv"]
 
 
 def test_files_that_no_row_knows_are_removed_after_an_hour(export, folder):
     assert run(export)
-    orphans = ["0b9e7c1e-8f54-4c39-9f0e-6a1f0a8f6f1a.csv", "0b9e7c1e-8f54-4c39-9f0e-6a1f0a8f6f1b.1.part"]
+    orphans = ["0b9e7c1e-8f54-4c39-9f0e-6a1f0a8f6f1a.1.csv", "0b9e7c1e-8f54-4c39-9f0e-6a1f0a8f6f1b.1.part"]
     for name in [*orphans, "README"]:
         (folder / name).write_bytes(b"")
     assert exports.delete_orphans(now=timezone.now()) == 0
     assert exports.delete_orphans(now=timezone.now() + timedelta(hours=2)) == 2
-    assert files(folder) == sorted([f"{export.pk}.csv", "README"])
+    assert files(folder) == sorted([f"{export.pk}.1.csv", "README"])

@@ -167,7 +167,7 @@ def test_only_ids_name_files(name, user, as_user):
 def test_a_link_in_the_folder_is_not_followed(ready, user, as_user, folder, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("secret")
-    path = folder / f"{ready.pk}.csv"
+    path = folder / f"{ready.pk}.1.csv"
     path.unlink()
     assert as_user(user).get(f"{URL}/{ready.pk}/download").status_code == 404
     path.symlink_to(secret)
@@ -196,8 +196,8 @@ def test_a_file_past_its_time_is_gone_before_the_clean_up_comes(ready, user, as_
 
 
 def test_files_are_private_on_the_disk_too(ready, folder):
-    assert [path.name for path in folder.iterdir()] == [f"{ready.pk}.csv"]
-    assert (folder / f"{ready.pk}.csv").stat().st_mode & 0o077 == 0
+    assert [path.name for path in folder.iterdir()] == [f"{ready.pk}.1.csv"]
+    assert (folder / f"{ready.pk}.1.csv").stat().st_mode & 0o077 == 0
 
 
 def test_the_byte_order_mark_comes_when_asked_for(user, as_user):
