@@ -1,10 +1,16 @@
 "use strict";
 
-// The footer's logo would come from its maker's server; nothing on this page may.
+// The footer's logo would come from its maker's server; nothing on this page may. It is set both ways.
+const isOwn = (url) => new URL(url, location.href).origin === location.origin || url.startsWith("data:");
+const { get, set } = Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, "src");
+Object.defineProperty(HTMLImageElement.prototype, "src", {
+  get,
+  set(url) {
+    if (isOwn(url)) set.call(this, url);
+  },
+});
 HTMLImageElement.prototype.setAttribute = function (name, value) {
-  if (name !== "src" || value.startsWith("data:") || new URL(value, location.href).origin === location.origin) {
-    Element.prototype.setAttribute.call(this, name, value);
-  }
+  if (name !== "src" || isOwn(value)) Element.prototype.setAttribute.call(this, name, value);
 };
 
 // The reader's own default names web fonts that are not served here.
