@@ -3,7 +3,8 @@
 A page travels as one JSON text. The statement joins it with what is there and goes on with rows that are new or
 really different; those get a verdict, and `create` and `update` are written. So an unchanged row costs a comparison and
 nothing else: no new row version, no log record (`ON CONFLICT DO UPDATE ... WHERE IS DISTINCT FROM` alone would lock,
-and so log, every row). PostgreSQL does it all in one statement; SQLite, which cannot write inside a WITH, in three.
+and so log, every row). PostgreSQL judges and writes in one statement; SQLite, which cannot write inside a WITH, in two.
+The history of updated rows is another one, on both.
 
 All values are parameters; every name in the text comes from the models and the target.
 """
@@ -50,31 +51,23 @@ class Statements:
         self.table = self._quote(target.model._meta.db_table)
 
     def page(self, payload: str, values: Values) -> tuple[str, list[Any]]:
-        """PostgreSQL: judge and write; answers (ord, verdict, id of the row or of the holder of its natural key)."""
-        insert, parameters = self._insert("judged", values)
-        sql = f"{self._judged}, written AS ({insert} RETURNING *)"
-        parameters = [*self._judging(payload, values), *parameters]
-        if self.history_columns:
-            columns = ", ".join(f"w.{name}" for name in self.history_columns)
-            sql += (
-                f", history AS (INSERT INTO {self._history_into} SELECT {columns}, %s, '~', %s"
-                f" FROM written w JOIN judged j USING (external_id) WHERE j.verdict = '{UPDATE}')"
-            )
-            parameters += [values.now, values.reason]
-        sql += (
-            " SELECT j.ord, j.verdict, coalesce(w.id, j.holder_id)"
+        """PostgreSQL: judge and write; answers (external id, verdict, id of the row or of the holder of its key)."""
+        insert, parameters = self._insert(values)
+        sql = (
+            f"{self._judged}, written AS ({insert} RETURNING id, external_id)"
+            " SELECT j.external_id, j.verdict, coalesce(w.id, j.holder_id)"
             " FROM judged j LEFT JOIN written w USING (external_id)"
         )
-        return sql, parameters
+        return sql, [*self._judging(payload, values), *parameters]
 
     def judge(self, payload: str, values: Values) -> tuple[str, list[Any]]:
-        """SQLite, first: the verdicts, and ids of the rows that exist or hold the natural key."""
-        sql = f"{self._judged} SELECT ord, verdict, coalesce(row_id, holder_id) FROM judged"
+        """SQLite, first: the verdicts, answered as above."""
+        sql = f"{self._judged} SELECT external_id, verdict, coalesce(row_id, holder_id) FROM judged"
         return sql, self._judging(payload, values)
 
     def write(self, payload: str, values: Values) -> tuple[str, list[Any]]:
         """SQLite, second: write what the same verdicts allow; answers (id, external_id)."""
-        insert, parameters = self._insert("judged", values)
+        insert, parameters = self._insert(values)
         return f"{self._judged} {insert} RETURNING id, external_id", [*self._judging(payload, values), *parameters]
 
     def record(self, ids: Sequence[int], values: Values) -> tuple[str, list[Any]]:
@@ -107,7 +100,7 @@ class Statements:
 
     @cached_property
     def _judged(self) -> str:
-        """WITH ... judged(ord, external_id, row_id, the columns with locks respected, holder_id, verdict)."""
+        """WITH ... judged(external_id, row_id, the columns with locks respected, holder_id, verdict)."""
         return (
             f"WITH incoming AS ({self._incoming}), changed AS {self._materialized} ({self._changed}), {self._verdicts}"
         )
@@ -131,11 +124,11 @@ class Statements:
     def _incoming_types(self) -> dict[str, str]:
         names = ["external_id", *(column.name for column in self.target.columns)]
         types = {name: str(self._field(name).db_type(self.connection)) for name in names}
-        return {"ord": "integer"} | types | ({"held": "jsonb"} if self.target.hold else {})
+        return types | ({"held": "jsonb"} if self.target.hold else {})
 
     def _extract(self, name: str) -> str:
         value = f"json_extract(value, '$.{name}')"
-        is_decimal = name not in {"ord", "held"} and isinstance(self._field(name), DecimalField)
+        is_decimal = name != "held" and isinstance(self._field(name), DecimalField)
         return f"{f'CAST({value} AS NUMERIC)' if is_decimal else value} AS {self._quote(name)}"
 
     @cached_property
@@ -145,7 +138,7 @@ class Statements:
         different = " OR ".join(self._differs(column) for column in compared)
         owner = self._quote(self.target.owner)
         return (
-            f"SELECT i.ord, i.external_id, e.id AS row_id, {chosen} FROM incoming i"
+            f"SELECT i.external_id, e.id AS row_id, {chosen} FROM incoming i"
             f" LEFT JOIN {self.table} e ON e.{owner} = %s AND e.external_id = i.external_id"
             f" WHERE e.id IS NULL OR e.withdrawn_at IS NOT NULL OR {different}"
         )
@@ -173,34 +166,24 @@ class Statements:
 
     @cached_property
     def _verdicts(self) -> str:
-        suppressed = (
-            f"LEFT JOIN {self._quote(SyncSuppression._meta.db_table)} s ON c.row_id IS NULL AND s.source = %s"
-            " AND s.provider = %s AND s.external_id = c.external_id"
-        )
-        is_suppressed = f"WHEN c.row_id IS NULL AND s.id IS NOT NULL THEN '{SUPPRESSED}'"
-        otherwise = f"WHEN c.row_id IS NULL THEN '{CREATE}' ELSE '{UPDATE}' END AS verdict"
-        if not self.target.natural_key:
-            return (
-                f"judged AS {self._materialized} (SELECT c.*, CAST(NULL AS bigint) AS holder_id,"
-                f" CASE {is_suppressed} {otherwise} FROM changed c {suppressed})"
-            )
+        """The holder `h` of a row's natural key is another row; a withdrawn one gives way to a new record."""
         key = [self._quote(name) for name in self.target.natural_key]
-        same = " AND ".join(f"h.{name} = c.{name}" for name in key)
-        # Of two records with one natural key, the one that has a row already goes first, then the newer (lower ord).
-        place = f"ROW_NUMBER() OVER (PARTITION BY {', '.join(key)} ORDER BY row_id IS NULL, ord) AS place"
+        same = " AND ".join(f"h.{name} = c.{name}" for name in key) or "false"
         return (
-            f"ranked AS (SELECT changed.*, {place} FROM changed), judged AS {self._materialized} (SELECT c.*,"
-            f" h.id AS holder_id, CASE {is_suppressed}"
-            f" WHEN c.row_id IS NULL AND h.withdrawn_at IS NOT NULL AND c.place = 1 THEN '{TAKEOVER}'"
-            f" WHEN c.row_id IS NULL AND (h.id IS NOT NULL OR c.place > 1) THEN '{DUPLICATE}'"
-            f" WHEN h.id IS NOT NULL OR c.place > 1 THEN '{TAKEN}' {otherwise}"
-            f" FROM ranked c LEFT JOIN {self.table} h ON {same} AND (c.row_id IS NULL OR h.id <> c.row_id)"
-            f" {suppressed})"
+            f"judged AS {self._materialized} (SELECT c.*, h.id AS holder_id, CASE"
+            f" WHEN c.row_id IS NULL AND s.id IS NOT NULL THEN '{SUPPRESSED}'"
+            f" WHEN c.row_id IS NULL AND h.withdrawn_at IS NOT NULL THEN '{TAKEOVER}'"
+            f" WHEN c.row_id IS NULL AND h.id IS NOT NULL THEN '{DUPLICATE}'"
+            f" WHEN h.id IS NOT NULL THEN '{TAKEN}'"
+            f" WHEN c.row_id IS NULL THEN '{CREATE}' ELSE '{UPDATE}' END AS verdict"
+            f" FROM changed c LEFT JOIN {self.table} h ON {same} AND (c.row_id IS NULL OR h.id <> c.row_id)"
+            f" LEFT JOIN {self._quote(SyncSuppression._meta.db_table)} s ON c.row_id IS NULL AND s.source = %s"
+            " AND s.provider = %s AND s.external_id = c.external_id)"
         )
 
     # --- Writing ---------------------------------------------------------------------------------------------------
 
-    def _insert(self, judged: str, values: Values) -> tuple[str, list[Any]]:
+    def _insert(self, values: Values) -> tuple[str, list[Any]]:
         """INSERT ... SELECT ... ON CONFLICT: new rows go in, and rows that exist come as conflicts and are updated. In
         the order of the ids, so that two writers of the same rows wait for one another instead of deadlocking."""
         columns = [self._quote(column.name) for column in self.target.columns]
@@ -209,7 +192,7 @@ class Statements:
         marks = ", ".join(["%s"] * len(constants))
         updates = ", ".join(f"{name} = excluded.{name}" for name in [*columns, "updated_at"])
         sql = (
-            f"INSERT INTO {self.table} ({into}) SELECT external_id, {', '.join(columns)}, {marks} FROM {judged}"
+            f"INSERT INTO {self.table} ({into}) SELECT external_id, {', '.join(columns)}, {marks} FROM judged"
             f" WHERE verdict IN ('{CREATE}', '{UPDATE}') ORDER BY external_id"
             f" ON CONFLICT ({self._quote(self.target.owner)}, external_id)"
             f" DO UPDATE SET {updates}, withdrawn_at = NULL"

@@ -20,11 +20,12 @@ from cars.sync.statements import (
     Statements,
     Values,
 )
+from common.prepared import prepared_cursor
 
 NATURAL_KEY_TAKEN = "natural_key_taken"
 REFUSED_BY_DATABASE = "refused_by_database"
 
-Verdict = tuple[int, str, int | None]
+Verdict = tuple[str, str, int | None]
 
 
 @dataclass(slots=True)
@@ -49,22 +50,40 @@ class PageWriter:
         self._target = statements.target
 
     def write(self, rows: Sequence[Row], values: Values) -> PageResult:
-        """Write a page. Where a unique constraint or a type refuses the whole of it (somebody else wrote at the same
-        time), the rows are tried again one by one, so that only the guilty ones are left out."""
+        """Write a page. Of rows with one natural key the first goes with the page, and the others follow one by one.
+
+        Where a unique constraint or a type refuses the whole page (somebody else wrote at the same time), all of its
+        rows are tried again one by one, so that only the guilty ones are left out.
+        """
         result = PageResult()
         if not rows:
             return result
         self._hold(rows, values)
+        together, alone = self._parted(rows)
         try:
             with transaction.atomic():
-                verdicts = self._execute(rows, values)
+                verdicts = self._execute(together, values)
         except (IntegrityError, DataError):
-            for row in rows:
-                self._write_alone(row, values, result)
-            return result
-        for ord_, verdict, row_id in verdicts:
-            self._settle(rows[ord_], verdict, row_id, values, result)
+            verdicts, alone = [], list(rows)
+        by_id = {row["external_id"]: row for row in together}
+        for external_id, verdict, row_id in verdicts:
+            self._settle(by_id[external_id], verdict, row_id, values, result)
+        for row in alone:
+            self._write_alone(row, values, result)
         return result
+
+    def _parted(self, rows: Sequence[Row]) -> tuple[Sequence[Row], list[Row]]:
+        key = self._target.natural_key
+        if not key:
+            return rows, []
+        first: dict[tuple[object, ...], Row] = {}
+        for row in rows:
+            first.setdefault(tuple(row[name] for name in key), row)
+        if len(first) == len(rows):
+            return rows, []
+        together = list(first.values())
+        ids = {row["external_id"] for row in together}
+        return together, [row for row in rows if row["external_id"] not in ids]
 
     def _settle(self, row: Row, verdict: str, row_id: int | None, values: Values, result: PageResult) -> None:
         """Book a verdict; a key that was taken may be free by now, because its holder moved in the same page."""
@@ -111,21 +130,26 @@ class PageWriter:
     def _execute(self, rows: Sequence[Row], values: Values) -> list[Verdict]:
         payload = self._payload(rows)
         if self._statements.is_postgresql:
-            return _fetch(*self._statements.page(payload, values))
+            # A plan made while the table was empty must not serve the pages that fill it.
+            _run("SET LOCAL plan_cache_mode TO force_custom_plan", [])
+            verdicts: list[Verdict] = _fetch(*self._statements.page(payload, values))
+        else:
+            verdicts = self._in_two(payload, values)
+        updated = [row_id for _, verdict, row_id in verdicts if verdict == UPDATE and row_id is not None]
+        if updated and self._statements.history_columns:
+            _run(*self._statements.record(updated, values))
+        return verdicts
+
+    def _in_two(self, payload: str, values: Values) -> list[Verdict]:
         verdicts: list[Verdict] = _fetch(*self._statements.judge(payload, values))
         if not any(verdict in {CREATE, UPDATE} for _, verdict, _ in verdicts):
             return verdicts
         ids = {external_id: pk for pk, external_id in _fetch(*self._statements.write(payload, values))}
-        updated = [row_id for _, verdict, row_id in verdicts if verdict == UPDATE and row_id is not None]
-        if updated and self._statements.history_columns:
-            _run(*self._statements.record(updated, values))
-        return [(ord_, verdict, ids.get(rows[ord_]["external_id"], row_id)) for ord_, verdict, row_id in verdicts]
+        return [(external_id, verdict, ids.get(external_id, row_id)) for external_id, verdict, row_id in verdicts]
 
     def _payload(self, rows: Sequence[Row]) -> str:
-        for place, row in enumerate(rows):
-            row["ord"] = place
         converters = self._statements.converters
-        items: Sequence[Row] = rows
+        items = rows
         if converters:
             items = [row | {name: convert(row[name]) for name, convert in converters.items()} for row in rows]
         return orjson.dumps(items, default=str).decode()
@@ -143,7 +167,8 @@ def _book(row: Row, verdict: str, row_id: int | None, result: PageResult) -> Non
 
 
 def _fetch(sql: str, parameters: Sequence[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
+    """Bound by the server: a page of text inside the statement would be read twice, and kept by the driver's cache."""
+    with prepared_cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()
 

@@ -124,7 +124,8 @@ def main(rows: int, rounds: int) -> None:
         for name in sorted(again, reverse=bool(number % 2)):
             count = SAMPLE if name == "row_by_row" else rows
             again[name].append(meter.measure(lambda job=jobs[name]: job(pages), count))  # type: ignore[misc]
-    ours(pages)  # What the others left as new row versions is the same data.
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM cars_car")  # Else the first reader of the others' dead rows logs that it tidies up.
     sys.stdout.write(json.dumps({"first": first, "again": again, "statement_wal": statement_wal(pages)}))
 
 

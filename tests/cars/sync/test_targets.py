@@ -36,8 +36,8 @@ class Catalogue:
 
 def clean(record: Record, now: datetime) -> Row:
     model = text(record.data, "model", longest=160)
-    year = whole_number(record.data, "year")
-    return {"make": "Part", "make_key": "part", "model": model, "model_key": model, "year": year}
+    row = {"make": "Part", "make_key": "part", "model": model, "model_key": model.casefold()}
+    return row | {"year": whole_number(record.data, "year")}
 
 
 def hold(rows: Sequence[Row], *, provider: str, run_id: int) -> Mapping[str, set[str]]:
