@@ -7,6 +7,7 @@ Object.defineProperty(HTMLImageElement.prototype, "src", {
   get,
   set(url) {
     if (isOwn(url)) set.call(this, url);
+    else setTimeout(() => this.dispatchEvent(new Event("error"))); // The reader then leaves the image out.
   },
 });
 HTMLImageElement.prototype.setAttribute = function (name, value) {
