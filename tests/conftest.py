@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, Protocol
 
 import pytest
@@ -16,6 +17,7 @@ from accounts.services import set_staff_flag
 from accounts.tokens import issue_tokens
 from common.throttling import process_counter
 from tests.factories import UserFactory
+from tests.permissions import ROLES as STAFF_ROLES
 
 
 def role(name: str) -> Group:
@@ -90,3 +92,15 @@ def as_user() -> Callable[[User], APIClient]:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def person_named(make_user: MakeUser) -> Callable[[str], User]:
+    """One of each kind, made when asked for; the owner is a plain customer too."""
+
+    @cache
+    def make(name: str) -> User:
+        roles = [name] if name in STAFF_ROLES else []
+        return make_user(email=f"{name}@example.com", roles=roles, is_superuser=name == "administrator")
+
+    return make

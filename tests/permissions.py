@@ -22,7 +22,7 @@ PEOPLE = ("anonymous", "customer", "owner", *ROLES, "administrator")
 
 @dataclass(frozen=True)
 class Row:
-    """What each person gets. `target` names what `{id}` is (see `test_permissions.TARGETS`); `body` is sent as JSON,
+    """What each person gets. `target` names what `{id}` is (see `tests.targets`); `body` is sent as JSON,
     where "$name" stands for the target's fact of that name."""
 
     anonymous: int
@@ -68,8 +68,6 @@ TABLE: dict[str, Row] = {
     "POST /api/auth/password-reset": public(202, body={"email": "nobody@example.com"}),
     "POST /api/auth/password-reset/confirm": public(400, body={}),
     "POST /api/auth/verify-email": public(400, body={}),
-    "POST /api/session/login": public(400, body={}),
-    "POST /api/session/logout": public(204, body={}),
     "POST /api/auth/logout": signed_in(204),
     "POST /api/auth/change-password": signed_in(400, body={}),
     # --- One's own account --------------------------------------------------------------------------------------
