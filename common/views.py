@@ -87,13 +87,22 @@ def load_body(request: Request, limit: int) -> None:
             _ = django_request.body
         elif "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower():
             source = meta.get("wsgi.input") or django_request._stream
-            django_request._body = body = source.read(limit + 1)
+            django_request._body = body = _read(source, limit + 1)
             if len(body) > limit:
                 raise PayloadTooLarge
             django_request._read_started = True
             meta["CONTENT_LENGTH"] = str(len(body))
     except OSError:  # Cut off, or chunks that are none.
         raise ParseError("The body could not be read.") from None
+
+
+def _read(source: Any, size: int) -> bytes:
+    """Servers refuse chunks that are none with exceptions of their own. Raises OSError."""
+    try:
+        data: bytes = source.read(size)
+    except Exception as error:
+        raise OSError("not a chunked body") from error
+    return data
 
 
 def body_of(request: Request) -> Any:
