@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 
 import accounts.urls
 import cars.urls
 from accounts.views.session import admin_login
 from common.docs import ApiRootView, DocumentationView, SchemaView
-from common.routers import ApiRouter
+from common.routers import ApiRouter, SegmentResolver
 from config import health
 
 router = ApiRouter()
@@ -19,6 +19,7 @@ for routes in (accounts.urls.routes, cars.urls.routes):
         router.register(prefix, viewset, basename=basename)
 
 urlpatterns = [
+    SegmentResolver("api/", [*accounts.urls.urlpatterns, *cars.urls.urlpatterns, *router.urls]),
     path(f"{settings.ADMIN_PATH}/login/", admin_login),  # Before the admin's own: under the sign-in limits.
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
     path("health", health.HealthView.as_view(), name="health"),
@@ -29,9 +30,6 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", DocumentationView.as_view(), name="docs"),
     path("api/redoc", DocumentationView.as_view(template_name="docs/redoc.html"), name="redoc"),
-    path("api/", include(accounts.urls.urlpatterns)),
-    path("api/", include(cars.urls.urlpatterns)),
-    path("api/", include(router.urls)),
 ]
 
 handler400 = "common.handler.bad_request"
