@@ -59,8 +59,6 @@ def test_a_row_that_no_longer_matches_is_passed_over(cars: list[Car]) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_row_that_another_process_holds_is_passed_over(cars: list[Car]) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("row locks need PostgreSQL")
     other = connection.copy()
     try:
         other.set_autocommit(False)
