@@ -106,7 +106,7 @@ class Work:
         self._checker = Checker(definition.target, seen)
         self._writer = PageWriter(Statements(definition.target, connection))
         self._counts = dict.fromkeys(COUNTS, 0)
-        self._pages = self._retries = self._issues = 0
+        self._pages = self._issues = 0
         self._deadline = time.monotonic() + LONGEST_RUN_S
 
     def outcome(self) -> Outcome:
@@ -170,7 +170,7 @@ class Work:
             self._counts[name] += count
         self._pages += pages
         own = SyncRun.objects.filter(pk=self._run.pk, status=Status.RUNNING, cancel_requested_at=None)
-        if not own.update(**self._counts, pages=self._pages, retries=self._retries, heartbeat_at=Now()):
+        if not own.update(**self._counts, pages=self._pages, retries=self._run.retries, heartbeat_at=Now()):
             self._stop()
 
     def _keep(self, refused: Sequence[Refused]) -> None:
@@ -216,7 +216,7 @@ class Work:
         return OutsideClient(headers=headers, budget_s=left, wait=self._wait, on_retry=self._count_retry)
 
     def _count_retry(self, _error: OutsideError, _delay: float) -> None:
-        self._retries += 1
+        self._run.retries += 1
 
     def _wait(self, seconds: float) -> None:
         """Sleep between two tries, a slice at a time."""

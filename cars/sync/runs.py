@@ -164,6 +164,7 @@ def finish(run: SyncRun, outcome: Outcome, *, now: datetime) -> bool:
             status=outcome.status,
             reason=outcome.reason,
             error=outcome.error,
+            retries=run.retries,
             cursor_after=outcome.cursor if outcome.moves_cursor else run.cursor_before,
             finished_at=now,
         )
