@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.response import Response
-from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from common.errors import BadRequest
 from common.filters import ChoiceFilter, IntegerFilter, StrictFilter, TextFilter, parse_parameters
@@ -201,28 +202,32 @@ def read_page(query: QueryDict, parameters: Mapping[str, StrictFilter]) -> PageR
 def page_links(request: Any, asked: PageRequest, cursor: Cursor | None) -> tuple[str | None, str | None]:
     """`next` and `previous`, absolute and in the caller's own style; past the depth of pages, `next` goes on by
     `cursor`, which is that of the page's last row, and None when no row follows."""
-    url = request.build_absolute_uri()
     next_url = previous_url = None
     if cursor is not None and asked.is_followed_by_cursor:
         next_url = cursor_url(request, cursor)
     elif cursor is not None:
-        next_url = _page_url(url, asked, asked.skip + asked.limit)
+        next_url = _page_url(request, asked, asked.skip + asked.limit)
     if asked.skip > 0:
-        previous_url = _page_url(url, asked, max(0, asked.skip - asked.limit))
+        previous_url = _page_url(request, asked, max(0, asked.skip - asked.limit))
     return next_url, previous_url
 
 
-def _page_url(url: str, asked: PageRequest, skip: int) -> str:
+def _page_url(request: Any, asked: PageRequest, skip: int) -> str:
     if asked.by_skip:
-        return replace_query_param(url, "skip", skip)
-    return replace_query_param(url, "page", skip // asked.limit + 1)
+        return _url_with(request, skip=skip)
+    return _url_with(request, page=skip // asked.limit + 1)
 
 
 def cursor_url(request: Any, cursor: Cursor) -> str:
-    url = request.build_absolute_uri()
-    for name in ("page", "skip"):
-        url = remove_query_param(url, name)
-    return replace_query_param(url, "cursor", cursor.text())
+    return _url_with(request, page=None, skip=None, cursor=cursor.text())
+
+
+def _url_with(request: Any, **changes: Any) -> str:
+    """The request's address with other parameters, by name; None takes one out. Each is given once: the filter backend
+    refuses repetitions."""
+    parameters = request.query_params.dict() | changes
+    query = urlencode(sorted((name, value) for name, value in parameters.items() if value is not None))
+    return f"{request.scheme}://{request.get_host()}{escape_uri_path(request.path)}?{query}"
 
 
 def is_backwards(cursor: Cursor | None) -> bool:
