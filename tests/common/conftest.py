@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -36,6 +37,13 @@ def redis_cache(redis_server: RedisServer, settings: Any) -> Iterator[RedisServe
     }
     yield redis_server
     caches["default"].client.get_client().connection_pool.disconnect()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Where the run has a Redis, Django does not make the table of the cache in the database, which is tested too."""
+    with django_db_blocker.unblock():
+        call_command("createcachetable", "cache_entries", verbosity=0)
 
 
 @pytest.fixture
