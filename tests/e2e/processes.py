@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -51,8 +51,19 @@ class Platform:
     def start(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                [str(BIN / command[0]), *command[1:]], cwd=ROOT, env=self.environment, stdout=output, stderr=output
+                [str(BIN / command[0]), *command[1:]],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # A group of its own, to be killed with all that it starts.
             )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a process and its children at once; nobody has time for a last word."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def stop(self) -> dict[str, int]:
         """Asks everything to end, as an operator would; returns the exit statuses."""
@@ -112,9 +123,9 @@ def running_platform(folder: Path, commands: dict[str, list[str]], **environment
         platform.until("the server answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=120)
         yield platform
     finally:
-        for process in platform.processes.values():
-            process.kill()
-            process.wait()
+        for name in list(platform.processes):
+            with suppress(ProcessLookupError):
+                platform.kill(name)
 
 
 @contextmanager
