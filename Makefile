@@ -3,17 +3,21 @@
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup
 UV_COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url -q --python-version 3.11
 
+# The newest Python that is supported, where it is installed too: `make ci` tests on both.
+NEWER := $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null)
+
 # A stamp carries the checksum of its lock: file times say nothing after a clone or a checkout.
 checksum = $(shell cat $(1) | cksum | cut -d' ' -f1)
-RUNTIME := .venv/.runtime-$(call checksum,requirements.txt)
-DEV := .venv/.dev-$(call checksum,requirements.txt requirements-dev.txt)
-BENCH := .venv/.bench-$(call checksum,requirements.txt requirements-dev.txt requirements-bench.txt)
+RUNTIME := $(VENV)/.runtime-$(call checksum,requirements.txt)
+DEV := $(VENV)/.dev-$(call checksum,requirements.txt requirements-dev.txt)
+BENCH := $(VENV)/.bench-$(call checksum,requirements.txt requirements-dev.txt requirements-bench.txt)
 
 ##@ Use
 
@@ -85,15 +89,15 @@ lint: $(DEV) ## Check style, types and the direction of imports
 .PHONY: check
 check: $(DEV) ## Check migrations, schema, deployment settings and what the repository holds
 	$(MANAGE) makemigrations --check --dry-run
-	@$(call schema,.venv/schema.yml)
-	@diff -u schema.yml .venv/schema.yml || { echo "schema.yml is not what the code says: run 'make schema'"; exit 1; }
+	@$(call schema,$(VENV)/schema.yml)
+	@diff -u schema.yml $(VENV)/schema.yml || { echo "schema.yml is not what the code says: run 'make schema'"; exit 1; }
 	@$(call production,check --deploy --fail-level WARNING)
 	@! git grep -nIE $(LEAKS) -- . ':!Makefile' ':!*.svg' || { echo "Secrets or paths of one machine in the repository"; exit 1; }
 
 .PHONY: ci
 ci: lint check ## Everything that must hold before a change lands
 	$(PYTEST) --cov --cov-report=term:skip-covered
-	$(MAKE) test-sqlite
+	$(MAKE) test-sqlite $(if $(NEWER),VENV=.venv-newer PYTHON=$(NEWER))
 	$(MAKE) fuzz-short
 
 ##@ Make
@@ -116,28 +120,28 @@ help:
 schema = FORECOURT_IGNORE_DOTENV=1 BACKEND_URL=http://localhost:8000 $(MANAGE) spectacular --validate --fail-on-warn --file $(1)
 # Production settings with secrets that live as long as the command.
 random = $$(head -c 48 /dev/urandom | base64 | tr -d '\n')
-production = FORECOURT_IGNORE_DOTENV=1 DJANGO_SETTINGS_MODULE=config.settings.production DATA_DIR=.venv/check \
+production = FORECOURT_IGNORE_DOTENV=1 DJANGO_SETTINGS_MODULE=config.settings.production DATA_DIR=$(VENV)/check \
 	SECRET_KEY="$(random)" JWT_SECRET_KEY="$(random)" METRICS_TOKEN="$(random)" BACKEND_URL=https://forecourt.example \
 	ALLOWED_HOSTS=forecourt.example DATABASE_URL=postgres://check@localhost/check REDIS_URL=redis://localhost:6379/0 \
 	$(MANAGE) $(1)
 LEAKS := '(^|[^A-Za-z0-9_.-])/(home|Users|root)/[a-z]|-----BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}|sk_live_[0-9a-zA-Z]|--(extra-)?index-url|--find-links'
 
-.venv/bin/pip:
+$(BIN)/pip:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed; none was found (set PYTHON=/path/to/python3)."; exit 1; }
-	@echo "Building .venv with $$($(PYTHON) --version) ..."
-	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Building $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-$(RUNTIME): | .venv/bin/pip
+$(RUNTIME): | $(BIN)/pip
 	@echo "Installing requirements.txt ..."
 	@$(PIP) -r requirements.txt
-	@rm -f .venv/.runtime-* && touch $@
+	@rm -f $(VENV)/.runtime-* && touch $@
 
-$(DEV): | .venv/bin/pip
+$(DEV): | $(BIN)/pip
 	@echo "Installing requirements-dev.txt ..."
 	@$(PIP) -r requirements-dev.txt
-	@rm -f .venv/.runtime-* .venv/.dev-* && touch $@ $(RUNTIME)
+	@rm -f $(VENV)/.runtime-* $(VENV)/.dev-* && touch $@ $(RUNTIME)
 
 $(BENCH): $(DEV)
 	@echo "Installing requirements-bench.txt ..."
 	@$(PIP) -r requirements-bench.txt
-	@rm -f .venv/.bench-* && touch $@
+	@rm -f $(VENV)/.bench-* && touch $@
