@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from random import uniform
+from time import sleep
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
@@ -27,6 +29,7 @@ from common.renderers import dump_json
 KEPT_FOR = timedelta(hours=24)
 KEY_PATTERN = "^[!-~]{1,255}$"  # Published and enforced: visible ASCII, which every proxy passes on unchanged.
 MOST_RETRIES = 3
+RETRY_SPREAD_S = 0.02
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _KEPT_HEADERS = ("Location", "ETag")
 _WORTH_A_RETRY = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -79,14 +82,15 @@ def idempotent(
 def atomically(work: Callable[[], Result]) -> Result:
     """Runs `work` in the outermost transaction and again, at most 3 times, when PostgreSQL sacrificed it to
     a deadlock or a serialization conflict. What is left after that is the caller's `OperationalError`
-    (503)."""
-    for _ in range(MOST_RETRIES):
+    (503). Victims of each other come back at different moments."""
+    for attempt in range(MOST_RETRIES):
         try:
             with transaction.atomic(durable=True):
                 return work()
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) not in _WORTH_A_RETRY:
                 raise
+        sleep(uniform(0, RETRY_SPREAD_S * 2**attempt))  # noqa: S311 - not a secret
     with transaction.atomic(durable=True):
         return work()
 

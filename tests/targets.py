@@ -25,7 +25,7 @@ def _export(owner: User) -> dict[str, Any]:
     )
     Export.objects.filter(pk=export.pk).update(expires_at=now.replace(year=now.year + 1))
     Path(settings.EXPORT_FOLDER).mkdir(parents=True, exist_ok=True)
-    (Path(settings.EXPORT_FOLDER) / f"{export.pk}.csv").write_text("make\r\n")
+    (Path(settings.EXPORT_FOLDER) / f"{export.pk}.{export.attempts}.csv").write_text("make\r\n")
     return {"id": str(export.pk)}
 
 
