@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +21,7 @@ import psycopg
 import redis
 
 T = TypeVar("T")
+_numbers = count()
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 ADMIN_EMAIL, ADMIN_PASSWORD = "root@example.com", "a long administrator word 7"
@@ -58,6 +60,12 @@ class Platform:
                 stderr=output,
                 start_new_session=True,  # A group of its own, to be killed with all that it starts.
             )
+
+    def end(self, name: str) -> int:
+        """Asks one process to end; returns its exit status."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        return process.wait(timeout=40)
 
     def kill(self, name: str) -> None:
         """SIGKILL to a process and its children at once; nobody has time for a last word."""
@@ -144,7 +152,7 @@ def _database(beside: str) -> Iterator[str]:
     """A new database on the server of the URL `beside`; gone afterwards."""
     parts = urlsplit(beside)
     folder, _, _ = parts.path.rpartition("/")
-    name = f"forecourt_e2e_{os.getpid()}"
+    name = f"forecourt_e2e_{os.getpid()}_{next(_numbers)}"
     server = f"host={folder}" if folder else f"host={parts.hostname} port={parts.port or 5432}"
     login = f"user={parts.username} password={parts.password or ''}"
     with psycopg.connect(f"{server} {login} dbname=postgres", autocommit=True) as connection:

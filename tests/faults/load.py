@@ -12,6 +12,7 @@ import httpx
 
 from tests.e2e.processes import Platform
 
+PERSON = {"email": "carla@example.com", "password": "a long customer word 7"}
 CUT = "cut"  # The connection ended within an answer.
 REFUSED = "refused"  # It ended before the first byte of an answer, or was not taken.
 
@@ -87,9 +88,9 @@ def write_load(platform: Platform, token: str, *, clients: int = 8) -> Iterator[
             thread.join()
 
 
-def sign_in(platform: Platform, email: str = "carla@example.com") -> str:
-    """Registers; returns the access token."""
+def sign_in(platform: Platform) -> str:
+    """Registers `PERSON`; returns the access token."""
     with platform.client() as client:
-        answer = client.post("/api/auth/register", json={"email": email, "password": "a long customer word 7"})
+        answer = client.post("/api/auth/register", json=PERSON)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["access_token"])

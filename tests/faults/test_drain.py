@@ -1,0 +1,58 @@
+"""Processes that are asked to end finish what they have begun, and end well."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.processes import SERVERS, Platform
+from tests.faults.load import CUT, REFUSED, write_load
+from tests.standins.base import Fault
+from tests.standins.parse import ParseServer, sample_rows
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.redis, pytest.mark.xdist_group("faults")]
+WITHIN_S = 30
+
+
+def end(platform: Platform, name: str) -> None:
+    started = time.monotonic()
+    assert platform.end(name) == 0
+    assert time.monotonic() - started < WITHIN_S
+
+
+def test_a_server_that_is_asked_to_end_answers_whom_it_has_heard(platform: Platform, token: str, database: Any) -> None:
+    with write_load(platform, token) as load:
+        load.wait_for(100)
+        end(platform, "web")
+        platform.start("web", SERVERS["web"])
+        load.wait_for(100)
+    assert load.oddities == []
+    assert load.answers[CUT] == 0
+    assert set(load.answers) <= {201, REFUSED, CUT}
+    stored = {row[0] for row in database.execute("SELECT id FROM cars_car")}
+    assert set(load.acknowledged) <= stored
+
+
+def test_a_worker_that_is_asked_to_end_finishes_its_sync(
+    platform: Platform, idle: None, client: httpx.Client, database: Any
+) -> None:
+    usual = dict(platform.environment)
+    end(platform, "worker")
+    with ParseServer(sample_rows(3000)) as upstream:
+        upstream.faults.add(Fault.SLOW, seconds=1)
+        platform.environment |= {
+            "CAR_PROVIDER": "parse", "CAR_API_URL": f"{upstream.base_url}/classes/{upstream.class_name}",
+            "CAR_API_ID": upstream.app_id, "CAR_API_KEY": upstream.master_key, "PROVIDER_ALLOW_PRIVATE": "1",
+        }  # fmt: skip
+        platform.start("worker", SERVERS["worker"])
+        run = client.post("/api/cars/sync-cars").json()["status_url"]
+        platform.until("it has begun", lambda: client.get(run).json()["counts"]["fetched"], within=60)
+        end(platform, "worker")
+    platform.environment.clear()
+    platform.environment.update(usual)
+    platform.start("worker", SERVERS["worker"])
+    ended = client.get(run).json()
+    assert (ended["status"], ended["counts"]["created"]) == ("succeeded", 3000)
