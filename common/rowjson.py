@@ -6,10 +6,12 @@ first statement is built. Text is escaped alike by PostgreSQL, SQLite and orjson
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import F, Func, JSONField, Model, TextField
+from django.db import connection
+from django.db.models import F, Func, JSONField, Model, QuerySet, TextField
 from django.db.models.functions import Cast
 from rest_framework import serializers
 
@@ -45,6 +47,17 @@ class JsonObject(Func):
 
 
 _SQLITE_BOOLEAN = "json(CASE %(expressions)s WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"
+
+
+def json_rows(serializer: serializers.Serializer[Any], queryset: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
+    """The statement that brings the queryset's rows as the JSON texts that the serializer would make of them."""
+    columns = columns_of(serializer, queryset.model, connection.vendor)
+    if connection.vendor != "postgresql":
+        return queryset.annotate(row_json=JsonObject(columns)).values_list("row_json").query.sql_with_params()
+    shown = {f"c{number}": expression for number, expression in enumerate(columns.values())}
+    sql, params = queryset.annotate(**shown).values_list(*shown).query.sql_with_params()
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"SELECT row_to_json(t)::text FROM ({sql}) AS t({names})", params  # noqa: S608
 
 
 def columns_of(serializer: serializers.Serializer[Any], model: type[Model], vendor: str) -> dict[str, Any]:

@@ -26,13 +26,13 @@ from cars.services.cars import cache
 from cars.views.sync import SyncCarsMixin
 from common import clock
 from common.fastlist import FastListMixin
+from common.fastread import FastRetrieveMixin
 from common.pagination import CursorPagination
 from common.permissions import HasPerm, SignedIn
 from common.views import (
     ApiViewSet,
     CreateMixin,
     DestroyMixin,
-    RetrieveMixin,
     UpdateMixin,
     command,
     conditional,
@@ -77,7 +77,7 @@ ROW = OpenApiExample("a car", value=CAMRY_ROW, response_only=True)
     ),
     destroy=extend_schema(summary="Delete a car", description="A synced row that staff delete does not come back."),
 )
-class CarViewSet(SyncCarsMixin, FastListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
+class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
     """Makes, models and years; everybody who is signed in reads them and may add some."""
 
     queryset = Car.objects.all()

@@ -10,6 +10,7 @@ from django.urls import include, path
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +20,7 @@ from cars.models import Car, Vehicle
 from common import errors, fields, filters
 from common.docs import ApiRootView, SchemaView
 from common.fastlist import FastListMixin
+from common.fastread import FastRetrieveMixin
 from common.pagination import CursorPagination
 from common.permissions import Administrator, HasPerm, Public, SignedIn
 from common.routers import ApiRouter
@@ -89,8 +91,8 @@ class SampleRowFilter(SampleCarFilter):
     by = filters.IdFilter("created_by_id")
 
 
-class PlainCarViewSet(ListMixin, ApiViewSet):
-    """A list by the ORM and the serializer."""
+class PlainCarViewSet(ListMixin, RetrieveMixin, ApiViewSet):
+    """Reads by the ORM and the serializer."""
 
     queryset = Car.objects.all()
     serializer_class = SampleRowSerializer
@@ -100,8 +102,21 @@ class PlainCarViewSet(ListMixin, ApiViewSet):
         return Car.objects.select_related("created_by")
 
 
-class FastCarViewSet(FastListMixin, PlainCarViewSet):
-    """The same list by one statement."""
+class FastCarViewSet(FastListMixin, FastRetrieveMixin, PlainCarViewSet):
+    """The same reads, each by one statement."""
+
+
+class MadeIt(BasePermission):
+    """Whoever made the car."""
+
+    def has_object_permission(self, request: Any, view: Any, obj: Car) -> bool:
+        return bool(obj.created_by_id == request.user.pk)
+
+
+class GuardedCarViewSet(FastCarViewSet):
+    """A permission looks at the car."""
+
+    action_permissions = {"retrieve": [SignedIn, MadeIt]}
 
 
 class SampleAnythingSerializer(StrictModelSerializer):
@@ -119,7 +134,7 @@ class SampleAnythingFilter(filters.StrictFilterSet):
     poor = filters.DecimalFilter("bid_limit", "lte")
 
 
-class PlainAnythingViewSet(ListMixin, ApiViewSet):
+class PlainAnythingViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     """People, by the ORM."""
 
     queryset = User.objects.all()
@@ -127,7 +142,7 @@ class PlainAnythingViewSet(ListMixin, ApiViewSet):
     filterset_class = SampleAnythingFilter
 
 
-class FastAnythingViewSet(FastListMixin, PlainAnythingViewSet):
+class FastAnythingViewSet(FastListMixin, FastRetrieveMixin, PlainAnythingViewSet):
     """People, by one statement."""
 
 
@@ -247,6 +262,7 @@ router.register("cars", SampleCarViewSet, basename="car")
 router.register("plain-cars", PlainCarViewSet, basename="plain-car")
 router.register("fast-cars", FastCarViewSet, basename="fast-car")
 router.register("plain-anything", PlainAnythingViewSet, basename="plain-anything")
+router.register("guarded-cars", GuardedCarViewSet, basename="guarded-car")
 router.register("fast-anything", FastAnythingViewSet, basename="fast-anything")
 router.register("vehicles", SampleVehicleViewSet, basename="vehicle")
 urlpatterns = [
