@@ -139,7 +139,7 @@ class Statements:
         owner = self._quote(self.target.owner)
         return (
             f"SELECT i.external_id, e.id AS row_id, {chosen} FROM incoming i"
-            f" LEFT JOIN {self.table} e ON e.{owner} = %s AND e.external_id = i.external_id"
+            f" {self._looked_up(self.table, 'e', f'e.{owner} = %s AND e.external_id = i.external_id')}"
             f" WHERE e.id IS NULL OR e.withdrawn_at IS NOT NULL OR {different}"
         )
 
@@ -169,6 +169,13 @@ class Statements:
         """The holder `h` of a row's natural key is another row; a withdrawn one gives way to a new record."""
         key = [self._quote(name) for name in self.target.natural_key]
         same = " AND ".join(f"h.{name} = c.{name}" for name in key) or "false"
+        holder = self._looked_up(self.table, "h", f"{same} AND (c.row_id IS NULL OR h.id <> c.row_id)")
+        suppressions = self._quote(SyncSuppression._meta.db_table)
+        suppressed = self._looked_up(
+            suppressions,
+            "s",
+            "c.row_id IS NULL AND s.source = %s AND s.provider = %s AND s.external_id = c.external_id",
+        )
         return (
             f"judged AS {self._materialized} (SELECT c.*, h.id AS holder_id, CASE"
             f" WHEN c.row_id IS NULL AND s.id IS NOT NULL THEN '{SUPPRESSED}'"
@@ -176,10 +183,15 @@ class Statements:
             f" WHEN c.row_id IS NULL AND h.id IS NOT NULL THEN '{DUPLICATE}'"
             f" WHEN h.id IS NOT NULL THEN '{TAKEN}'"
             f" WHEN c.row_id IS NULL THEN '{CREATE}' ELSE '{UPDATE}' END AS verdict"
-            f" FROM changed c LEFT JOIN {self.table} h ON {same} AND (c.row_id IS NULL OR h.id <> c.row_id)"
-            f" LEFT JOIN {self._quote(SyncSuppression._meta.db_table)} s ON c.row_id IS NULL AND s.source = %s"
-            " AND s.provider = %s AND s.external_id = c.external_id)"
+            f" FROM changed c {holder} {suppressed})"
         )
+
+    def _looked_up(self, table: str, alias: str, condition: str) -> str:
+        """The one row that meets the condition, or nulls; by its index, row for row. A planner that may choose takes an
+        empty source for the rule, and then reads the whole table for each page of a first load."""
+        if self.is_postgresql:
+            return f"LEFT JOIN LATERAL (SELECT * FROM {table} {alias} WHERE {condition} LIMIT 1) {alias} ON true"
+        return f"LEFT JOIN {table} {alias} ON {condition}"
 
     # --- Writing ---------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from common.prepared import prepared_cursor
 NATURAL_KEY_TAKEN = "natural_key_taken"
 REFUSED_BY_DATABASE = "refused_by_database"
 
+ANALYZE_AT, ANALYZE_AGAIN = 10_000, 8  # Rows that a run has created: 10,000, 80,000, 640,000...
+
 Verdict = tuple[str, str, int | None]
 
 
@@ -48,6 +50,8 @@ class PageWriter:
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
         self._target = statements.target
+        self._created = 0
+        self._analyze_at = ANALYZE_AT
 
     def write(self, rows: Sequence[Row], values: Values) -> PageResult:
         """Write a page. Of rows with one natural key the first goes with the page, and the others follow one by one.
@@ -70,7 +74,16 @@ class PageWriter:
             self._settle(by_id[external_id], verdict, row_id, values, result)
         for row in alone:
             self._write_alone(row, values, result)
+        self._created += len(result.created)
+        self._analyze()
         return result
+
+    def _analyze(self) -> None:
+        """Let the planner know that a table has grown a lot. Autovacuum would, some minutes and many pages later; until
+        then it picks indexes for a table that is nearly empty."""
+        if self._statements.is_postgresql and self._created >= self._analyze_at:
+            _run(f"ANALYZE {self._statements.table}", [])
+            self._analyze_at *= ANALYZE_AGAIN
 
     def _parted(self, rows: Sequence[Row]) -> tuple[Sequence[Row], list[Row]]:
         key = self._target.natural_key

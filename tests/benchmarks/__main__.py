@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable
 
-from tests.benchmarks import bench_depth, bench_detail, bench_lists
+from tests.benchmarks import bench_depth, bench_detail, bench_lists, bench_sync
 from tests.benchmarks.harness import FULL, QUICK, Effort
 from tests.benchmarks.report import Figure, figures_table, machine
 
@@ -14,6 +14,7 @@ BENCHES: dict[str, Callable[[Effort], list[Figure]]] = {
     "lists": bench_lists.run,
     "detail": bench_detail.run,
     "depth": bench_depth.run,
+    "sync": bench_sync.run,
 }
 
 
