@@ -111,7 +111,12 @@ def log_request(*, level: int, **fields: str | int | float | None) -> None:
         return
     timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     event = {"event": "request", **fields, "level": logging.getLevelName(level).lower(), "timestamp": timestamp}
-    _requests.log(level, "request", extra={"line": json.dumps(event, separators=(",", ":")), "fields": fields})
+    # Not Logger.log(), which walks the stack for the caller's name.
+    extra = {"line": _encode(event), "fields": fields}
+    _requests.handle(_requests.makeRecord(_requests.name, level, "", 0, "request", (), None, extra=extra))
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def logging_config(*, level: str, sync_log: Path | None = None) -> dict[str, Any]:
