@@ -20,7 +20,7 @@ ROWS = 50_000
 def run(effort: Effort) -> list[Figure]:
     rows = min(ROWS, effort.rows // 2)
     with harness.database("bench_sync") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
-        env = os.environ | harness._environment(url, folder) | {"LOG_LEVEL": "WARNING"}
+        env = os.environ | harness.environment(url, folder) | {"LOG_LEVEL": "WARNING"}
         command = [sys.executable, "-m", "tests.benchmarks.sync_load", str(rows), str(max(2, effort.rounds // 2))]
         done = subprocess.run(command, env=env, cwd=harness.ROOT, check=True, stdout=subprocess.PIPE)
     seen = json.loads(done.stdout)

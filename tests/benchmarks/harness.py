@@ -80,7 +80,7 @@ def base_url() -> str:
 def prepared(rows: int) -> Iterator[Bench]:
     """A database of its own with that many cars and somebody signed in; dropped afterwards."""
     with database(f"bench_{rows}") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
-        env = _environment(url, folder)
+        env = environment(url, folder)
         command = [sys.executable, "-m", "tests.benchmarks.prepare", str(rows)]
         done = subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, check=True, stdout=subprocess.PIPE)
         answer = json.loads(done.stdout)
@@ -101,7 +101,7 @@ def database(name: str) -> Iterator[str]:
             connection.execute(drop)
 
 
-def _environment(database_url: str, folder: str) -> dict[str, str]:
+def environment(database_url: str, folder: str) -> dict[str, str]:
     """Production settings; a token that outlives the run; limits that the load does not reach."""
     return {
         "FORECOURT_IGNORE_DOTENV": "1",
