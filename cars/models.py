@@ -55,7 +55,7 @@ class Car(TimestampedModel):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    # Checked and indexed for each row, the reference would make a first load half as fast again; runs are never deleted.
+    # Checked and indexed per row, the reference would make a first load half as dear again; no run is ever deleted.
     created_in_run = models.ForeignKey(
         "SyncRun",
         on_delete=models.SET_NULL,

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,6 +215,62 @@ def test_a_sync_killed_at_any_request_is_completed_by_the_next(
         assert {row[0]: row[1:] for row in copied} == upstream(server)
     assert query(database, "SELECT status FROM cars_syncrun ORDER BY id") == [("abandoned",), ("succeeded",)]
     assert query(database, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.slow
+def test_a_worker_child_killed_in_the_middle_of_a_run_costs_nothing(migrated: Path, tmp_path: Path) -> None:
+    """Its task comes again and finds the run taken; the sweep finds the run dead, and the successor completes it."""
+    database = tmp_path / "cars.sqlite3"
+    shutil.copy(migrated, database)
+    with ParseServer(sample_rows(3500)) as server:
+        env = environment(
+            database, CAR_PROVIDER="parse", CAR_API_URL=f"{server.base_url}/classes/{server.class_name}",
+            CAR_API_ID=server.app_id, CAR_API_KEY=server.master_key,
+        )  # fmt: skip
+        worker = subprocess.Popen(
+            [str(Path(sys.executable).parent / "celery"), "-A", "config", "worker", "--concurrency", "1"],
+            env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            server.on_request(lambda request: request.number == 3 and kill_children(worker.pid))
+            call_task(env, "sync_source('cars')")
+            until(lambda: len(server.requests) >= 3 and not children(worker.pid) & killed)
+            assert query(database, "SELECT status FROM cars_syncrun") == [("running",)]
+            let_the_lease_run_out(database)
+            call_task(env, "sweep_syncs()")
+            until(lambda: ("succeeded",) in query(database, "SELECT status FROM cars_syncrun"))
+        finally:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+        copied = query(database, "SELECT external_id, year, make, model, category FROM cars_car")
+        assert {row[0]: row[1:] for row in copied} == upstream(server)
+    assert query(database, "SELECT status FROM cars_syncrun ORDER BY id") == [("abandoned",), ("succeeded",)]
+
+
+killed: set[int] = set()
+
+
+def children(pid: int) -> set[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return set(map(int, listed.read_text().split())) if listed.exists() else set()
+
+
+def kill_children(pid: int) -> None:
+    for child in children(pid):
+        killed.add(child)
+        os.kill(child, signal.SIGKILL)
+
+
+def call_task(env: dict[str, str], call: str) -> None:
+    code = f"import cars.tasks; cars.tasks.{call}"
+    subprocess.run(command("shell", "-v0", "-c", code), env=env, cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+def until(probe: Callable[[], bool], within: float = 60.0) -> None:
+    deadline = time.monotonic() + within
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def kill_at(number: int, process: subprocess.Popen[bytes]) -> Callable[[Request], None]:

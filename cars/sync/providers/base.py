@@ -51,12 +51,10 @@ class Connect(Protocol):
 class Provider(Protocol):
     """Fetches records; who needs the network opens it with the `connect` of its run, inside `pages`.
 
-    `name` (at most 32 characters, stable, not `manual`) owns the rows it brings; `incremental` says whether
-    `pages(cursor)` leaves out what has not changed since the cursor.
+    `name` (at most 32 characters, stable, not `manual`) owns the rows it brings.
     """
 
     name: str
-    incremental: bool
 
     def __init__(self, connect: Connect) -> None: ...
 
@@ -65,7 +63,7 @@ class Provider(Protocol):
         ...
 
     def pages(self, cursor: Any) -> Iterator[Page]:
-        """Everything that changed since `cursor`, or everything when it is None; at least one page, if empty.
+        """Everything when `cursor` is None; else everything that changed since, or still everything. At least one page.
 
         Raises ProviderError, or `common.http.OutsideError` from the client.
         """

@@ -29,7 +29,6 @@ class FileProvider:
     """
 
     name = "file"
-    incremental = False
     setting: ClassVar[str]
     bundled: ClassVar[Path]
     whole_numbers: ClassVar[frozenset[str]] = frozenset()

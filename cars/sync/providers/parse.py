@@ -19,7 +19,6 @@ class ParseCars:
     """`GET CAR_API_URL` (the class), page by page by objectId; never by `skip`, which shifts when rows come and go."""
 
     name = "parse"
-    incremental = True
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect

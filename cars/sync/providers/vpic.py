@@ -20,7 +20,6 @@ class VpicCars:
     """The models of VPIC_MAKES in VPIC_YEARS (none: this year and the two before), a page per make and year."""
 
     name = "vpic"
-    incremental = False
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect

@@ -23,7 +23,6 @@ class ManyCars:
     """As many invented cars as `size` says, numbered from `first`."""
 
     name = "many"
-    incremental = False
     first, size = 0, 0
 
     def __init__(self, connect: Any) -> None:

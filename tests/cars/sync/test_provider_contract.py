@@ -32,7 +32,6 @@ class MemoryCars:
     """The smallest provider there can be, chosen by its dotted path."""
 
     name = "memory"
-    incremental = False
     text = json.dumps(CARS)
 
     def __init__(self, connect: Any) -> None:
@@ -106,7 +105,6 @@ def provider() -> Provider:
 def test_it_has_a_name_of_its_own(scene: str) -> None:
     assert 0 < len(provider().name) <= 32
     assert provider().name != Car.MANUAL
-    assert isinstance(provider().incremental, bool)
 
 
 def test_it_says_by_name_what_its_configuration_lacks(scene: str, settings: Any) -> None:

@@ -22,7 +22,6 @@ CHANGES: list[PageChanges] = []
 
 class Catalogue:
     name = "catalogue"
-    incremental = False
 
     def __init__(self, connect: Any) -> None:
         pass
