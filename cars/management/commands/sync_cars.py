@@ -24,9 +24,9 @@ class Command(BaseCommand):
         requested = runs.request_run(
             source=source, trigger=SyncRun.Trigger.USER, full=full, now=clock.now(), ring=False
         )
-        if requested.coalesced:
-            raise CommandError(f"Run {requested.run.pk} is active already.")
-        run = engine.execute_run(requested.run.pk) or requested.run
+        run = engine.execute_run(requested.run.pk) or requested.run  # A run that only waited is carried out here.
+        if run.status == SyncRun.Status.RUNNING:
+            raise CommandError(f"Run {run.pk} is under way.")
         counts = ", ".join(f"{name} {getattr(run, name)}" for name in COUNTS)
         self.stdout.write(f"Run {run.pk} of {source} {run.status} ({run.provider}): {counts}.")
         if run.status not in {SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL}:

@@ -10,6 +10,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cars import tasks
@@ -87,7 +88,14 @@ def test_the_command_fails_with_its_run(parse: ParseServer, db: None) -> None:
         call_command("sync_cars", stdout=StringIO())
 
 
-def test_the_command_leaves_an_active_run_alone(db: None) -> None:
-    runs.request_run(source="cars", trigger="user", now=SyncRun().queued_at)
-    with pytest.raises(CommandError, match="is active"):
+def test_the_command_carries_out_a_run_that_waits(parse: ParseServer, db: None) -> None:
+    waiting = runs.request_run(source="cars", trigger="schedule", now=timezone.now()).run
+    call_command("sync_cars", stdout=StringIO())
+    waiting.refresh_from_db()
+    assert waiting.status == "succeeded"
+
+
+def test_the_command_leaves_a_running_run_alone(db: None) -> None:
+    runs.claim(runs.request_run(source="cars", trigger="user", now=timezone.now()).run.pk, now=timezone.now())
+    with pytest.raises(CommandError, match="is under way"):
         call_command("sync_cars", stdout=StringIO())
