@@ -7,10 +7,12 @@ from pathlib import Path
 
 import structlog
 from celery import Celery, Task
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_shutting_down
 from django.dispatch import receiver
 from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
+
+from common import stopping
 
 _PROGRAM = Path(sys.argv[0])
 if "celery" in {_PROGRAM.name, _PROGRAM.parent.name}:  # `celery ...` or `python -m celery ...`, worker and beat.
@@ -21,6 +23,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 @setup_logging.connect
 def keep_the_logging_of_the_settings(**_: object) -> None:
     """That somebody listens is enough for Celery to leave logging alone."""
+
+
+@worker_shutting_down.connect
+def tell_the_running_jobs(**_: object) -> None:
+    """Before the worker begins to wait for them."""
+    stopping.ask_to_stop()
 
 
 @receiver(bind_extra_task_metadata)

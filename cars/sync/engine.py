@@ -26,7 +26,7 @@ from cars.sync.seen import Seen
 from cars.sync.statements import Statements, Values
 from cars.sync.upsert import PageResult, PageWriter
 from cars.sync.withdraw import find_missing, withdraw
-from common import clock
+from common import clock, stopping
 from common.http import OutsideClient, OutsideError, RetryLater
 
 LONGEST_RUN_S = 600.0
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class Stopped(Exception):
-    """The run must end here: cancelled, out of time, or no longer this worker's."""
+    """The run must end here: cancelled, out of time, no longer this worker's, or the worker has to end."""
 
     def __init__(self, status: str, reason: str, error: str = "") -> None:
         super().__init__(reason)
@@ -48,7 +48,8 @@ class Stopped(Exception):
 
 
 def execute_run(run_id: int) -> SyncRun | None:
-    """Carry out a queued run and answer it as it ended; None when there was nothing to do (another worker has it).
+    """Carry out a queued run and answer it as it ended; None when there was nothing to do (another worker has it). A
+    worker that has to end gives the run back at its next page: it is queued again.
 
     Never raises for what upstream does; an error of the program ends the run as failed and is logged.
     """
@@ -63,7 +64,10 @@ def execute_run(run_id: int) -> SyncRun | None:
             raise
     if not connection.is_usable():  # The work may have ended because the database went away.
         connection.close()
-    runs.finish(run, outcome, now=clock.now())
+    if outcome.status == Status.QUEUED:
+        runs.give_back(run)
+    else:
+        runs.finish(run, outcome, now=clock.now())
     run.refresh_from_db()
     log_run(run)
     return run
@@ -139,7 +143,7 @@ class Work:
         for page in self._definition.provider(self._connect).pages(self._run.cursor_before):
             if self._pages >= MOST_PAGES:
                 raise Stopped(Status.FAILED, "too_many_pages", f"More than {MOST_PAGES} pages.")
-            self._check_time()
+            self._check_limits()
             self._commit(page)
             cursor = page.cursor
         if not self._pages:
@@ -222,12 +226,14 @@ class Work:
         """Sleep between two tries, a slice at a time."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._check_time()
+            self._check_limits()
             if not SyncRun.objects.filter(pk=self._run.pk, status=Status.RUNNING, cancel_requested_at=None).exists():
                 self._stop()
             time.sleep(min(left, WAIT_SLICE_S))
 
-    def _check_time(self) -> None:
+    def _check_limits(self) -> None:
+        if stopping.is_asked_to_stop():
+            raise Stopped(Status.QUEUED, "")
         if time.monotonic() > self._deadline:
             raise Stopped(Status.FAILED, "time_limit", f"Not finished within {LONGEST_RUN_S / 60:.0f} minutes.")
 

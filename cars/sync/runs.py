@@ -156,6 +156,15 @@ def beat(run_id: int) -> bool:
     return bool(SyncRun.objects.filter(pk=run_id, status=Status.RUNNING).update(heartbeat_at=Now()))
 
 
+def give_back(run: SyncRun) -> None:
+    """Queue a run again whose worker has to end. The next one begins at the cursor anew; what was written is found
+    unchanged."""
+    with transaction.atomic():
+        own = SyncRun.objects.filter(pk=run.pk, status=Status.RUNNING)
+        if own.update(status=Status.QUEUED, started_at=None, heartbeat_at=None):
+            ring_on_commit("cars.tasks.run_sync", run.pk)
+
+
 def finish(run: SyncRun, outcome: Outcome, *, now: datetime) -> bool:
     """Write down how a run ended and what follows for its source. False when somebody buried it before."""
     with transaction.atomic():

@@ -36,13 +36,13 @@ def test_a_server_that_is_asked_to_end_answers_whom_it_has_heard(platform: Platf
     assert set(load.acknowledged) <= stored
 
 
-def test_a_worker_that_is_asked_to_end_finishes_its_sync(
+def test_a_worker_that_is_asked_to_end_gives_a_long_sync_to_the_next(
     platform: Platform, idle: None, client: httpx.Client, database: Any
 ) -> None:
     usual = dict(platform.environment)
     end(platform, "worker")
-    with ParseServer(sample_rows(3000)) as upstream:
-        upstream.faults.add(Fault.SLOW, seconds=1)
+    with ParseServer(sample_rows(5000)) as upstream:
+        upstream.faults.add(Fault.SLOW, seconds=8)  # Six requests, which would be 48 s.
         platform.environment |= {
             "CAR_PROVIDER": "parse", "CAR_API_URL": f"{upstream.base_url}/classes/{upstream.class_name}",
             "CAR_API_ID": upstream.app_id, "CAR_API_KEY": upstream.master_key, "PROVIDER_ALLOW_PRIVATE": "1",
@@ -51,8 +51,12 @@ def test_a_worker_that_is_asked_to_end_finishes_its_sync(
         run = client.post("/api/cars/sync-cars").json()["status_url"]
         platform.until("it has begun", lambda: client.get(run).json()["counts"]["fetched"], within=60)
         end(platform, "worker")
+        assert client.get(run).json()["status"] == "queued"
+        upstream.faults.clear()
+        platform.start("worker", SERVERS["worker"])
+        platform.until("it is done", lambda: client.get(run).json()["status"] == "succeeded", within=60)
+        end(platform, "worker")
     platform.environment.clear()
     platform.environment.update(usual)
     platform.start("worker", SERVERS["worker"])
-    ended = client.get(run).json()
-    assert (ended["status"], ended["counts"]["created"]) == ("succeeded", 3000)
+    assert database.execute("SELECT count(*) FROM cars_car WHERE source = 'parse'").fetchone() == (5000,)

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Notification, User
-from cars.models import SyncIssue, SyncRun, SyncSource
+from cars.models import Car, SyncIssue, SyncRun, SyncSource
 from cars.sync import breaker, engine, runs
 from cars.sync.breaker import State
 from common.errors import Conflict
@@ -95,6 +95,25 @@ def test_a_running_run_stops_at_its_next_page_and_keeps_the_others(
     run = sync()
     assert (run.status, run.reason, run.created, run.cursor_after) == ("cancelled", "cancelled", 10, None)
     assert source().consecutive_failures == 0
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_run_whose_worker_has_to_end_is_queued_again_and_completed_by_another(
+    parse: ParseServer, sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, stop = engine.Work._commit, monkeypatch.context()
+
+    def commit_and_end(self: engine.Work, page: Any) -> None:
+        commit(self, page)
+        patch.setattr("common.stopping.is_asked_to_stop", lambda: True)
+
+    with stop as patch:
+        patch.setattr(engine.Work, "_commit", commit_and_end)
+        run = sync()
+    assert (run.status, run.created, run.started_at, source().consecutive_failures) == ("queued", 10, None, 0)
+    again = engine.execute_run(run.pk)
+    assert again is not None
+    assert (again.status, again.created, again.unchanged, Car.objects.count()) == ("succeeded", 20, 10, 30)
 
 
 def test_a_wait_for_upstream_hears_the_cancellation(
