@@ -7,7 +7,6 @@ between the two cannot happen and the cache server has no part in it."""
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -24,13 +23,13 @@ from rest_framework.views import APIView
 from accounts.models import IdempotencyRecord
 from common.clock import now as clock_now
 from common.errors import BadRequest, Conflict, Unprocessable
+from common.fields import IDEMPOTENCY_KEY_PATTERN, compile_pattern
 from common.renderers import dump_json
 
 KEPT_FOR = timedelta(hours=24)
-KEY_PATTERN = "^[!-~]{1,255}$"  # Published and enforced: visible ASCII, which every proxy passes on unchanged.
 MOST_RETRIES = 3
 RETRY_SPREAD_S = 0.02
-_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+_KEY = compile_pattern(IDEMPOTENCY_KEY_PATTERN)
 _KEPT_HEADERS = ("Location", "ETag")
 _WORTH_A_RETRY = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
@@ -99,7 +98,7 @@ def _read_key(request: Request) -> str | None:
     key: str | None = request.headers.get("Idempotency-Key")
     if key is None:
         return None
-    if not _KEY.fullmatch(key):
+    if not _KEY.match(key):
         raise BadRequest("Idempotency-Key must be 1 to 255 visible ASCII characters.", code="invalid_idempotency_key")
     if not request.user.is_authenticated:
         raise BadRequest("Idempotency-Key needs a signed-in user.", code="idempotency_needs_sign_in")

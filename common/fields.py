@@ -22,6 +22,7 @@ from common.text import email_key
 MAX_ITEMS = 50
 _SPACES = r"\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f\u2060\u3000\ufeff"
 TEXT_PATTERN = r"^[^\x00]*$"
+IDEMPOTENCY_KEY_PATTERN = "^[!-~]{1,255}$"  # Visible ASCII, which every proxy passes on unchanged.
 NAME_PATTERN = rf"^[^\x00-\x20{_SPACES}][^\x00-\x1f\x7f]*$"
 _LETTERS = (
     r"A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u04ff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"

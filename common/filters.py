@@ -13,7 +13,6 @@ from decimal import Decimal
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
-from uuid import UUID
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -21,7 +20,7 @@ from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from common.fields import DATE_PATTERN, DATETIME_PATTERN, compile_pattern
+from common.fields import DATETIME_PATTERN, compile_pattern
 from common.routers import MAX_ID
 from common.text import natural_key
 
@@ -171,13 +170,6 @@ class DateTimeFilter(TextFilter):
         return datetime.fromisoformat(super().parse(raw)).astimezone(UTC)
 
 
-class DateFilter(TextFilter):
-    """YYYY-MM-DD."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, max_length=10, pattern=DATE_PATTERN, **kwargs)
-
-
 class DecimalFilter(TextFilter):
     """A plain decimal."""
 
@@ -187,17 +179,6 @@ class DecimalFilter(TextFilter):
 
     def parse(self, raw: str) -> Decimal:
         return Decimal(super().parse(raw))
-
-
-class UUIDFilter(TextFilter):
-    """A UUID in its usual spelling."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-        super().__init__(*args, max_length=36, pattern=pattern, **kwargs)
-
-    def parse(self, raw: str) -> UUID:
-        return UUID(super().parse(raw))
 
 
 class OrderingFilter(StrictFilter):

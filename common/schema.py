@@ -11,7 +11,7 @@ from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, append_meta, force_instance
 from rest_framework.serializers import ListSerializer
 
-from common.fields import MAX_ITEMS, IdField, Strict
+from common.fields import IDEMPOTENCY_KEY_PATTERN, MAX_ITEMS, IdField, Strict
 from common.permissions import Public
 from common.routers import PkConverter
 from common.serializers import EmptySerializer
@@ -213,7 +213,7 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "required": False,
     "description": "The same key with the same body gets the first answer again, for 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": IDEMPOTENCY_KEY_PATTERN},
 }
 
 

@@ -34,20 +34,6 @@ def text(data: Mapping[str, object], name: str, *, longest: int, required: bool 
     return value
 
 
-def long_text(data: Mapping[str, object], name: str, *, longest: int) -> str:
-    """Prose: line breaks and angle brackets may be in it, control characters not. Absent or null is ""."""
-    value = data.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadRecord("wrong_type", name)
-    if _CONTROL.search(value):
-        raise BadRecord("forbidden_characters", name)
-    if len(value) > longest:
-        raise BadRecord("too_long", name)
-    return value.strip()
-
-
 def whole_number(data: Mapping[str, object], name: str) -> int:
     """A number without a fraction; 2020.0 is one, "2020" and true are not."""
     value = data.get(name)
@@ -58,23 +44,6 @@ def whole_number(data: Mapping[str, object], name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadRecord("wrong_type", name)
     return value
-
-
-def decimal(
-    data: Mapping[str, object], name: str, *, least: Decimal, most: Decimal, places: int, required: bool = True
-) -> Decimal | None:
-    """A finite number in bounds, rounded half to even to `places`. Absent or null is None when not `required`."""
-    value = data.get(name)
-    if value is None and not required:
-        return None
-    if value is None:
-        raise BadRecord("missing_field", name)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise BadRecord("wrong_type", name)
-    number = Decimal(value)
-    if not number.is_finite() or not least <= number <= most:
-        raise BadRecord("out_of_range", name)
-    return number.quantize(Decimal(1).scaleb(-places))
 
 
 def moment_or_none(data: Mapping[str, object], name: str) -> datetime | None:
