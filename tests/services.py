@@ -71,6 +71,7 @@ _services = Services()
 def pytest_load_initial_conftests() -> Generator[None, None, None]:
     """Before pytest-django reads the settings. Workers of pytest-xdist inherit what the controller found."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        os.environ["DATA_DIR"] += f"/{worker}"  # One process' clean-up must not find another's files.
         _use_own_redis_databases(int(worker.removeprefix("gw")))
     else:
         atexit.register(_services.stop)

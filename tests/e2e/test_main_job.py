@@ -91,4 +91,5 @@ def test_beat_follows_an_edited_schedule(platform: Platform) -> None:
 
 
 def test_everything_ends_by_itself_when_asked(platform: Platform) -> None:
+    platform.until("the worker is ready", lambda: "ready." in platform.log("worker"), within=60)
     assert set(platform.stop().values()) == {0}, platform.logs()

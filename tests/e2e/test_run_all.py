@@ -29,11 +29,11 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "kill", "closed terminal"]
 )
 def test_it_says_where_to_look_and_ends_without_leftovers(platform: Platform, number: signal.Signals) -> None:
-    platform.until("it is announced", lambda: "Forecourt is ready" in platform.logs(), within=60)
-    platform.until("the worker is up", lambda: "ready." in platform.logs(), within=60)
+    platform.until("it is announced", lambda: "Forecourt is ready" in platform.log("all"), within=60)
+    platform.until("the worker is up", lambda: "celery.apps.worker" in platform.log("all"), within=60)
     platform.processes["all"].send_signal(number)
     assert platform.processes["all"].wait(timeout=40) == 0, platform.logs()
-    assert "worker stopped (rc=0)" in platform.logs()
+    assert "worker stopped (rc=0)" in platform.log("all")
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{platform.url}/health")
 
