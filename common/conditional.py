@@ -23,12 +23,12 @@ def tag_of(body: bytes) -> str:
 
 def is_current(request: Any, etag: str) -> bool:
     """Whether `If-None-Match` names this version: the answer is 304."""
-    return _names(request.headers.get("If-None-Match"), etag)
+    return _names(request.META.get("HTTP_IF_NONE_MATCH"), etag)
 
 
 def check_if_match(request: Any, etag: str) -> None:
     """Raises PreconditionFailed when there is an `If-Match` and it names other versions only."""
-    header = request.headers.get("If-Match")
+    header = request.META.get("HTTP_IF_MATCH")
     if header is not None and not _names(header, etag):
         raise PreconditionFailed
 
