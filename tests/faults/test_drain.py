@@ -42,7 +42,7 @@ def test_a_worker_that_is_asked_to_end_gives_a_long_sync_to_the_next(
     usual = dict(platform.environment)
     end(platform, "worker")
     with ParseServer(sample_rows(5000)) as upstream:
-        upstream.faults.add(Fault.SLOW, seconds=8)  # Six requests, which would be 48 s.
+        upstream.faults.add(Fault.SLOW, seconds=6)  # Six requests, which would be 36 s.
         platform.environment |= {
             "CAR_PROVIDER": "parse", "CAR_API_URL": f"{upstream.base_url}/classes/{upstream.class_name}",
             "CAR_API_ID": upstream.app_id, "CAR_API_KEY": upstream.master_key, "PROVIDER_ALLOW_PRIVATE": "1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -57,7 +58,7 @@ def test_an_emptied_redis_signs_nobody_out_and_forgets_no_key(redis_server: Redi
 
 
 def test_a_frozen_redis_holds_nobody_up(
-    redis_server: RedisServer, platform: Platform, idle: None, token: str, client: httpx.Client
+    redis_server: RedisServer, platform: Platform, database: Any, token: str, client: httpx.Client
 ) -> None:
     with write_load(platform, token, clients=4) as load:
         load.wait_for(20)
@@ -71,6 +72,8 @@ def test_a_frozen_redis_holds_nobody_up(
     assert load.oddities == []
     assert set(load.answers) == {201}
     assert load.slowest_s < BOUND_S
+    # What becomes of a job whose ring was lost is shown below; nobody has to wait for this one.
+    database.execute("UPDATE cars_syncrun SET status = 'cancelled', finished_at = now() WHERE status = 'queued'")
 
 
 def test_worker_and_beat_go_on_after_a_restart_by_themselves(

@@ -10,9 +10,11 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.tokens import issue_tokens
 from cars.models import SyncRun
 from tests.permissions import PEOPLE, TABLE
 from tests.security.test_answers import assert_headers
@@ -44,6 +46,15 @@ def body_of(answer: Any) -> str:
         return str(answer.content.decode())
     with closing(answer):
         return b"".join(answer.streaming_content).decode()
+
+
+def test_the_walk_would_see_a_secret(user: User) -> None:
+    """The control."""
+    assert HASH.search(user.password)
+    assert HASH.search(issue_tokens(user=user, now=timezone.now()).access)
+    assert EMAIL.findall(f'{{"results":[{{"email":"{user.email}"}}]}}') == [user.email]
+    names = names_in({"results": [{"user": {"password": "x", "token_version": 1}}]})
+    assert [name for name in names if SECRET_NAME.search(name)] == ["password", "token_version"]
 
 
 @pytest.fixture
