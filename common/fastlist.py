@@ -40,11 +40,12 @@ class FastListMixin(ListMixin):
     API, a filter that no row can meet) goes the plain one."""
 
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        if request.accepted_renderer.format == "json":
-            answer = _answer(self, request)
-            if answer is not None:
-                return answer
-        return super().list(request, *args, **kwargs)
+        fast = self.fast_list(request) if request.accepted_renderer.format == "json" else None
+        return fast or super().list(request, *args, **kwargs)
+
+    def fast_list(self: Any, request: Request) -> HttpResponse | None:
+        """The answer as JSON; None when the plain way has to give it."""
+        return _answer(self, request)
 
 
 class Slot(NamedTuple):

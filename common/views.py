@@ -115,12 +115,8 @@ def conditional(request: Request, data: Any) -> Response:
     """`data` with its ETag, or 304 when the caller has this version."""
     etag = etag_of(data)
     if is_current(request, etag):
-        return not_modified(etag)
+        return Response(status=304, headers={"ETag": etag})
     return Response(data, headers={"ETag": etag})
-
-
-def not_modified(etag: str) -> Response:
-    return Response(status=304, headers={"ETag": etag})
 
 
 class ApiView(StrictViewMixin, APIView):

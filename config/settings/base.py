@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "common.middleware.StripSlash",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "common.middleware.Cors",
+    "common.fastlane.FastLane",
     "common.middleware.SessionWithCookie",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
