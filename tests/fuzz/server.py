@@ -108,10 +108,11 @@ def _key_server() -> Iterator[str]:
 
 @contextmanager
 def _database(base: str, name: str) -> Iterator[str]:
-    with psycopg.connect(base, autocommit=True) as connection:
+    server = base.rpartition("/")[0]
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         try:
-            yield base.rsplit("/", 1)[0] + f"/{name}"
+            yield f"{server}/{name}"
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
