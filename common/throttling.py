@@ -124,7 +124,10 @@ class _Throttle(BaseThrottle):
             return True
         rate = parse_rate(settings.RATE_LIMITS[scope])
         caller = hashlib.sha256(caller_of(request).encode()).hexdigest()[:32]
-        used, left_s = _count(f"throttle:{scope}:{caller}", rate)
+        counted = request._request.__dict__.setdefault("counted_rates", {})
+        if scope not in counted:  # The fast lane may have counted it before it left the refusal to the ordinary way.
+            counted[scope] = _count(f"throttle:{scope}:{caller}", rate)
+        used, left_s = counted[scope]
         _remember(request._request, RateState(rate.limit, used, max(1, math.ceil(left_s))))
         if used <= rate.limit:
             return True

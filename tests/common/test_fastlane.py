@@ -148,3 +148,11 @@ def test_it_is_not_there_in_an_asynchronous_chain() -> None:
 
     with pytest.raises(fastlane.MiddlewareNotUsed):
         FastLane(get_response)
+
+
+def test_a_refusal_that_is_left_to_the_long_way_counts_once(car: Car, bearer: Any, settings: Any) -> None:
+    settings.DISABLE_THROTTLES = False
+    process_counter.clear()
+    answers = [APIClient(headers=bearer).get("/api/fast-cars?yaer=2020") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert int(answers[0]["RateLimit-Remaining"]) - int(answers[1]["RateLimit-Remaining"]) == 1
