@@ -24,6 +24,7 @@ COPY manage.py gunicorn.conf.py deploy/healthcheck.py LICENSE ./
 COPY common common
 COPY accounts accounts
 COPY cars cars
+COPY workshop workshop
 COPY config config
 # Collected as in production; the settings want secrets, but nothing of these stays in the image.
 RUN random() { python -c 'import secrets; print(secrets.token_urlsafe(64))'; } \

@@ -8,16 +8,36 @@ from typing import Any
 
 from django.contrib.auth.management import create_permissions
 
+
+def _views_of(app: str, *models: str) -> list[str]:
+    return [f"{app}.view_{model}" for model in models]
+
+
+def _all_of(app: str, *models: str) -> list[str]:
+    return [f"{app}.{verb}_{model}" for model in models for verb in ("add", "change", "delete", "view")]
+
+
 # Name -> permissions of all apps, also of those that come later. Membership of any of these groups lets a
 # person enter the admin (`User.is_staff`).
 ROLES: dict[str, list[str]] = {
-    "mechanic": [],
+    "mechanic": ["workshop.view_part"],
     "service_advisor": [
         "cars.add_vehicle",
         "cars.change_vehicle",
         "cars.delete_vehicle",
         "cars.reassign_vehicle",
         "cars.view_vehicle",
+        *_all_of("workshop", "customer", "mechanic", "part", "product", "purchaseorder", "serviceticket", "supplier"),
+        *_views_of("workshop", "creditnote", "delivery", "estimatelink", "invoice", "job", "lowstockalert", "payment"),
+        *_views_of("workshop", "priceproposal", "stockaudit", "stockmovement", "ticketevent", "timeentry"),
+        "workshop.add_creditnote",
+        "workshop.add_invoice",
+        "workshop.add_payment",
+        "workshop.adopt_product",
+        "workshop.decide_priceproposal",
+        "workshop.move_stock",
+        "workshop.view_costs",
+        "workshop.view_rates",
     ],
     "parking_manager": [],
     "parking_attendant": [],
@@ -26,7 +46,13 @@ ROLES: dict[str, list[str]] = {
         "accounts.verify_identity",
         "accounts.view_sellerprofile",
     ],
-    "finance": [],
+    "finance": [
+        *_views_of("workshop", "creditnote", "customer", "invoice", "payment", "serviceticket"),
+        "workshop.add_creditnote",
+        "workshop.add_invoice",
+        "workshop.add_payment",
+        "workshop.view_costs",
+    ],
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -20,7 +20,7 @@ from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from common.fields import DATETIME_PATTERN, compile_pattern
+from common.fields import DATE_PATTERN, DATETIME_PATTERN, compile_pattern
 from common.routers import MAX_ID
 from common.text import natural_key
 
@@ -170,6 +170,16 @@ class DateTimeFilter(TextFilter):
         return datetime.fromisoformat(super().parse(raw)).astimezone(UTC)
 
 
+class DateFilter(TextFilter):
+    """YYYY-MM-DD."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, max_length=10, pattern=DATE_PATTERN, **kwargs)
+
+    def parse(self, raw: str) -> date:
+        return date.fromisoformat(super().parse(raw))
+
+
 class DecimalFilter(TextFilter):
     """A plain decimal."""
 
@@ -240,9 +250,14 @@ def parse_parameters(query: QueryDict, filters: Mapping[str, Any]) -> dict[str, 
 
 class StrictFilterSet(django_filters.FilterSet):
     """A django-filter set of strict filters; no form is built. `ranges` names pairs of which the first may not exceed
-    the second (400, since both stand in the query)."""
+    the second (400, since both stand in the query). An underscore at the end of an attribute is not part of the
+    parameter's name: `from_` declares `from`."""
 
     ranges: ClassVar[list[tuple[str, str]]] = []
+
+    @classmethod
+    def get_filters(cls) -> dict[str, Any]:
+        return {name.removesuffix("_"): filter_ for name, filter_ in super().get_filters().items()}
 
     @classmethod
     def read(cls, query: QueryDict) -> dict[str, Any]:

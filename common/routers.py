@@ -37,8 +37,13 @@ class ApiRouter(SimpleRouter):
         super().__init__(trailing_slash=False, use_regex_path=False)
 
     def collections(self) -> dict[str, str]:
-        """Prefix -> name of the list route, for every registered viewset that has a list."""
-        return {prefix: f"{name}-list" for prefix, viewset, name in self.registry if hasattr(viewset, "list")}
+        """Prefix -> name of the list route, for every registered viewset that has a list of its own (not one of some
+        parent's things)."""
+        return {
+            prefix: f"{name}-list"
+            for prefix, viewset, name in self.registry
+            if hasattr(viewset, "list") and "<" not in prefix
+        }
 
 
 class SegmentResolver(URLResolver):

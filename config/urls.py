@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import admin
 from django.urls import path
 
 import accounts.urls
 import cars.urls
+import workshop.urls
 from accounts.views.session import admin_login
 from common.docs import ApiRootView, DocumentationView, SchemaView
 from common.routers import ApiRouter, SegmentResolver
 from config import health
 
 router = ApiRouter()
-for routes in (accounts.urls.routes, cars.urls.routes):
-    for prefix, viewset, basename in routes:
+views: list[Any] = []
+for app in (accounts.urls, cars.urls, workshop.urls):
+    views += app.urlpatterns
+    for prefix, viewset, basename in app.routes:
         router.register(prefix, viewset, basename=basename)
 
 urlpatterns = [
-    SegmentResolver("api/", [*accounts.urls.urlpatterns, *cars.urls.urlpatterns, *router.urls]),
+    SegmentResolver("api/", [*views, *router.urls]),
+    *workshop.urls.pages,
     path(f"{settings.ADMIN_PATH}/login/", admin_login),  # Before the admin's own: under the sign-in limits.
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
     path("health", health.HealthView.as_view(), name="health"),

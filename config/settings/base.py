@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "simple_history",
     "accounts",
     "cars",
+    "workshop",
 ]
 
 MIDDLEWARE = [
@@ -337,6 +338,8 @@ USE_TZ = True
 USE_I18N = True
 DEFAULT_USER_TIMEZONE = env.str("DEFAULT_USER_TIMEZONE", default="UTC")
 DEFAULT_CURRENCY = env.str("DEFAULT_CURRENCY", default="USD")
+# Percent, for jobs that name no rate of their own.
+WORKSHOP_TAX_RATE = env.str("WORKSHOP_TAX_RATE", default="0.00")
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {

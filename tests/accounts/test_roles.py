@@ -49,7 +49,7 @@ def test_a_later_grant_does_not_give_back_what_staff_took_away():
 def test_a_permission_that_does_not_exist_yet_is_left_to_its_migration(monkeypatch):
     monkeypatch.setitem(ROLES, "finance", ["accounts.not_yet"])
     granting("accounts")(apps, Editor)
-    assert names_of("finance") == []
+    assert [name for name in names_of("finance") if name.startswith("accounts.")] == []
 
 
 def test_a_group_that_is_no_role_does_not_open_the_admin(admin_user, as_user, user):

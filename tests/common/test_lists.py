@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import chain
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
+from rest_framework.exceptions import ValidationError
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from cars.models import Car
 from common import pagination
+from common.filters import DateFilter, StrictFilterSet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.common.urls")]
 
@@ -203,3 +206,19 @@ def test_other_reads_take_declared_parameters_only(client: APIClient) -> None:
     assert client.get("/api/cars/statistics?yaer=2020").status_code == 400
     assert client.get("/api/cars/statistics?year=1").status_code == 400
     assert client.post("/api/cars/wash?force=1").status_code == 400
+
+
+class Days(StrictFilterSet):
+    from_ = DateFilter("day", "gte")
+    to = DateFilter("day", "lte")
+    ranges = [("from", "to")]
+
+
+def test_a_parameter_may_have_the_name_of_a_keyword():
+    assert Days.read(QueryDict("from=2024-02-29&to=2024-03-01")) == {"from": date(2024, 2, 29), "to": date(2024, 3, 1)}
+
+
+@pytest.mark.parametrize("query", ["from=2023-02-29", "from=2024-2-9", "to=20240301", "from=2024-03-02&to=2024-03-01"])
+def test_a_day_that_is_none_and_a_range_without_days_are_refused(query):
+    with pytest.raises(ValidationError):
+        Days.read(QueryDict(query))

@@ -1,0 +1,1 @@
+"""Workshop: customers, mechanics, tickets, stock, purchasing, invoices and the product catalogue."""

@@ -1,0 +1,1 @@
+"""The query parameters of the workshop's lists, by noun."""

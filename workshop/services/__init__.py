@@ -1,0 +1,1 @@
+"""Every write of the workshop, and what it refuses, by noun."""

@@ -1,0 +1,3 @@
+"""Tasks of the workshop: each calls the service that finds what is due."""
+
+from __future__ import annotations

@@ -1,0 +1,8 @@
+"""The app's routes: `routes` go on the project's one router, `urlpatterns` are the plain views beside it under
+`/api/`, `pages` are for people."""
+
+from __future__ import annotations
+
+routes: list[tuple[str, type, str]] = []
+urlpatterns: list = []
+pages: list = []
