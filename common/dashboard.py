@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ class Chart:
 
     title: str
     labels: list[str]
-    series: dict[str, list[int]]
+    series: Mapping[str, Sequence[float]]
     kind: str = "bar"
     stacked: bool = False
 

@@ -59,6 +59,36 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Workshop",
+                "items": [
+                    _link("Tickets", "build", "workshop.serviceticket"),
+                    _link("Customers", "contacts", "workshop.customer"),
+                    _link("Mechanics", "engineering", "workshop.mechanic"),
+                    _link("Clocks", "timer", "workshop.timeentry"),
+                    _link("Invoices", "receipt_long", "workshop.invoice"),
+                    _link("Payments", "payments", "workshop.payment"),
+                    _link("Credit notes", "undo", "workshop.creditnote"),
+                ],
+            },
+            {
+                "title": "Stock",
+                "items": [
+                    _link("Parts", "inventory_2", "workshop.part"),
+                    _link("Movements", "swap_vert", "workshop.stockmovement"),
+                    _link("Low stock", "warning", "workshop.lowstockalert"),
+                    _link("Purchase orders", "local_shipping", "workshop.purchaseorder"),
+                    _link("Suppliers", "factory", "workshop.supplier"),
+                    _link("Audits", "fact_check", "workshop.stockaudit"),
+                ],
+            },
+            {
+                "title": "Catalogue",
+                "items": [
+                    _link("Products", "sell", "workshop.product"),
+                    _link("Price proposals", "price_change", "workshop.priceproposal"),
+                ],
+            },
+            {
                 "title": "Sync",
                 "items": [
                     _link("Runs", "sync", "cars.syncrun"),
