@@ -25,6 +25,7 @@ COPY common common
 COPY accounts accounts
 COPY cars cars
 COPY workshop workshop
+COPY parking parking
 COPY config config
 # Collected as in production; the settings want secrets, but nothing of these stays in the image.
 RUN random() { python -c 'import secrets; print(secrets.token_urlsafe(64))'; } \

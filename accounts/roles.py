@@ -39,8 +39,21 @@ ROLES: dict[str, list[str]] = {
         "workshop.view_costs",
         "workshop.view_rates",
     ],
-    "parking_manager": [],
-    "parking_attendant": [],
+    "parking_manager": [
+        *_all_of("parking", "lot"),
+        *_views_of("parking", "parkingpayment", "platecheck", "rate", "reservation", "reservationevent", "spot"),
+        "parking.add_parkingpayment",
+        "parking.change_reservation",
+        "parking.change_spot",
+        "parking.check_plate",
+        "parking.force_release",
+    ],
+    "parking_attendant": [
+        *_views_of("parking", "reservation", "spot"),
+        "parking.add_parkingpayment",
+        "parking.check_plate",
+        "parking.force_release",
+    ],
     "moderator": [
         "accounts.approve_sellerprofile",
         "accounts.verify_identity",

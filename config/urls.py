@@ -10,6 +10,7 @@ from django.urls import path
 
 import accounts.urls
 import cars.urls
+import parking.urls
 import workshop.urls
 from accounts.views.session import admin_login
 from common.docs import ApiRootView, DocumentationView, SchemaView
@@ -18,7 +19,7 @@ from config import health
 
 router = ApiRouter()
 views: list[Any] = []
-for app in (accounts.urls, cars.urls, workshop.urls):
+for app in (accounts.urls, cars.urls, workshop.urls, parking.urls):
     views += app.urlpatterns
     for prefix, viewset, basename in app.routes:
         router.register(prefix, viewset, basename=basename)

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "accounts",
     "cars",
     "workshop",
+    "parking",
 ]
 
 MIDDLEWARE = [

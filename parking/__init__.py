@@ -1,0 +1,1 @@
+"""Parking: lots, spots, rates, reservations, checks, payments, reminders and monthly reports."""

@@ -1,0 +1,1 @@
+"""The query parameters of the lists of parking, by noun."""

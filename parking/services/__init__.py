@@ -1,0 +1,1 @@
+"""Every write of parking, and what it refuses, by noun."""
