@@ -34,16 +34,24 @@ def stay_cost(seconds: int, tariff: Tariff) -> Decimal:
 
     A stay of at most `first_free_s` is free (if there is free time at all); a longer one pays from its first second.
     Each increment that has begun costs `price`; with a cap each full 24 hours cost the cap, and the rest at most that.
+    Less than a second counts as one.
     """
+    seconds = max(1, seconds)
     if tariff.first_free_s > 0 and seconds <= tariff.first_free_s:
         return to_cents(Decimal(0))
     if tariff.cap is None:
-        amount = _units(seconds, tariff) * tariff.price
+        amount = begun_increments(seconds, tariff) * tariff.price
     else:
         days, rest = divmod(seconds, DAY_S)
-        amount = days * tariff.cap + (min(tariff.cap, _units(rest, tariff) * tariff.price) if rest else 0)
+        amount = days * tariff.cap + (min(tariff.cap, begun_increments(rest, tariff) * tariff.price) if rest else 0)
     return to_cents(amount * (1 + tariff.surcharge_percent / 100))
 
 
-def _units(seconds: int, tariff: Tariff) -> int:
+def hourly_rate(price: Decimal, increment_min: int) -> Decimal:
+    """The price of an increment as one of an hour, without surcharge and cap: for people to compare lots by."""
+    return to_cents(price * 60 / increment_min)
+
+
+def begun_increments(seconds: int, tariff: Tariff) -> int:
+    """How many increments of the tariff have begun, at least 1."""
     return max(1, -(-seconds // tariff.increment_s))
