@@ -1,19 +1,37 @@
-"""Reservations whose driver did not come."""
+"""Reservations whose driver did not come. Giving one up only frees its spot, so the lot's lock is not needed."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from common.sweeps import SweepResult, sweep
 from parking.models import Lot, Reservation
-from parking.services.states import due_no_shows, lock_reservation, move_reservation
+from parking.services.states import due_no_shows, move_reservation
+
+Status = Reservation.Status
 
 
 def mark_no_shows(*, lot_id: int, now: datetime) -> None:
-    """Give up what is overdue in one lot. It only frees spots, so the lot's lock is not needed; a driver who checks in
-    meanwhile keeps the spot."""
+    """Give up what is overdue in one lot, in the caller's transaction, after waiting for whoever holds a row: a driver
+    who checks in meanwhile keeps the spot."""
     lot = Lot.objects.get(pk=lot_id)
-    due = Reservation.objects.filter(due_no_shows(lot, now=now), lot=lot).order_by("pk")
-    for pk in due.values_list("pk", flat=True):
-        reservation = lock_reservation(pk)
-        if reservation.status == Reservation.Status.RESERVED:
-            move_reservation(reservation, Reservation.Status.NO_SHOW, actor=None, now=now)
+    due = Reservation.objects.filter(due_no_shows(lot, now=now), lot_id=lot_id)
+    # PostgreSQL judges a row again once it has the lock; what no longer matches is left out.
+    for reservation in due.select_for_update(no_key=True).order_by("pk"):
+        give_up(reservation, now=now)
+
+
+def give_up(reservation: Reservation, *, now: datetime) -> None:
+    """Of a locked reservation that is due. It costs nothing."""
+    move_reservation(reservation, Status.NO_SHOW, actor=None, now=now)
+
+
+def sweep_no_shows(*, now: datetime) -> SweepResult:
+    """Give up what is overdue in all lots, each reservation in a transaction of its own."""
+    begun = Reservation.objects.filter(status=Status.RESERVED, starts_at__lte=now)
+    result = SweepResult(0, 0)
+    for lot in Lot.objects.filter(pk__in=begun.values("lot_id")):
+        due = Reservation.objects.filter(due_no_shows(lot, now=now), lot_id=lot.pk)
+        done, failed = sweep(due, give_up, now=now)
+        result = SweepResult(result.done + done, result.failed + failed)
+    return result
