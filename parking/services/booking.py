@@ -285,13 +285,13 @@ def _parked(user: User, vehicle_id: int | None, plate: str | None, model: str, c
         plate = vehicle.plate
         model = model or f"{vehicle.make} {vehicle.model}".strip()[:160]
         color = color or vehicle.color
-    plate = plate or ""
-    key = plate_key(plate)
+    shown = plate or ""
+    key = plate_key(shown)
     if not key:
         raise PlateRequired(attr="vehicle" if vehicle else "plate")
     if len(key) > PLATE_LENGTH:
         raise PlateTooLong(attr="plate")
-    return Parked(plate, key, vehicle, model, color)
+    return Parked(shown, key, vehicle, model, color)
 
 
 def _open_lot(lot_id: int) -> Lot:
@@ -367,7 +367,7 @@ def _insert(reservation: Reservation) -> bool:
     """
     fields = [field for field in Reservation._meta.local_concrete_fields if not field.primary_key]
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     table = quote(Reservation._meta.db_table)
     values = [field.get_db_prep_save(field.pre_save(reservation, add=True), connection) for field in fields]
