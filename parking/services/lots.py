@@ -18,6 +18,7 @@ from common.errors import Conflict, Unprocessable
 from parking import caches
 from parking.models import Lot, Reservation, Spot
 from parking.services.allocation import relocate
+from parking.services.no_shows import mark_no_shows
 from parking.services.rates import set_rate
 from parking.services.states import lock_lot
 
@@ -106,6 +107,7 @@ def archive_lot(*, lot: Lot, now: datetime) -> None:
     """Take a lot away; its spots, rates and reservations stay for the history. Raises LotInUse, and NotFound when it
     is archived already."""
     lot = lock_lot(lot.pk)
+    mark_no_shows(lot_id=lot.pk, now=now)
     open_ones = Reservation.objects.occupying().filter(lot_id=lot.pk)
     count = open_ones.count()
     if count:
@@ -137,6 +139,8 @@ def update_spot(*, spot: Spot, data: Mapping[str, Any], actor: User | None, now:
         in_the_way = Reservation.OCCUPYING
     elif spot_type != spot.type:
         in_the_way = (Reservation.Status.RESERVED,)
+    if in_the_way:
+        mark_no_shows(lot_id=spot.lot_id, now=now)
     reservations = Reservation.objects.filter(spot_id=spot.pk, status__in=in_the_way)
     _clear(reservations, move=data.get("relocate", False), actor=actor, now=now)
     spot.type, spot.status = spot_type, status
@@ -176,6 +180,7 @@ def _resize(lot: Lot, capacity: int, *, now: datetime) -> None:
         highest = spots.aggregate(highest=Max("number"))["highest"] or 0
         _add_spots(lot, first=highest + 1, count=-surplus)
     elif surplus > 0:
+        mark_no_shows(lot_id=lot.pk, now=now)
         _retire(kept, surplus, now=now)
 
 

@@ -38,6 +38,7 @@ from parking.services import lots
 from parking.services.availability import Availability, availability, with_holder
 from parking.services.rates import with_current_rate
 from parking.services.states import lock_lot
+from parking.views.quotes import QuoteQuery
 
 # For now, time alone changes who stands where, and no write tells the cache.
 NOW_KEPT_S = 5
@@ -146,7 +147,7 @@ CHANGE_SPOT = HasPerm.of("parking.change_spot")
         description="It disappears; its history is kept. With active or future reservations 409 `lot_in_use`.",
     ),
 )
-class LotViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
+class LotViewSet(QuoteQuery, ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
     """Lots; everybody who is signed in may look at the active ones."""
 
     queryset = Lot.objects.all()
