@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import reverse
-
 from accounts.models import Export
 from accounts.registry import exports
 from common.fields import Describe, StrictBooleanField, StrictCharField, StrictIntegerField, describe_nothing
@@ -38,7 +36,7 @@ class ExportCreateSerializer(StrictSerializer):
 
 
 class DownloadUrlField(StrictCharField):
-    """Absolute, and null until there is a file."""
+    """Absolute, beside the export that was read, and null until there is a file."""
 
     def __init__(self) -> None:
         super().__init__(max_length=500, source="*", read_only=True, allow_null=True)
@@ -46,7 +44,7 @@ class DownloadUrlField(StrictCharField):
     def to_representation(self, value: Export) -> str | None:  # type: ignore[override]
         if value.status != Export.Status.READY:
             return None
-        url: str = self.context["request"].build_absolute_uri(reverse("export-download", args=[value.pk]))
+        url: str = self.context["view"].reverse_action("download", args=[value.pk])
         return url
 
 

@@ -15,7 +15,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import exports
-from accounts.authentication import user_of
 from accounts.idempotency import idempotent
 from accounts.models import Export
 from accounts.serializers.exports import ExportCreateSerializer, ExportSerializer
@@ -38,25 +37,21 @@ class CSVFileRenderer(BaseRenderer):
         return dump_json(data)
 
 
-class ExportViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
-    """The caller's own exports, the newest first; everybody else's do not exist."""
+class OwnExportViewSet(RetrieveMixin, CreateMixin, ApiViewSet):
+    """Asking for files, watching them and fetching them. An app that has a kind of its own gives it routes of its own
+    by a subclass that narrows `queryset` and writes `create`."""
 
     queryset = Export.objects.order_by("-created_at", "id")
     serializer_class = ExportSerializer
-    action_serializers = {"create": ExportCreateSerializer}
     throttle_scopes = {"create": "exports"}
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Export]:
         return super().get_queryset().filter(owner_id=self.request.user.pk)
 
-    @extend_schema(responses={202: ExportSerializer})
-    @idempotent
-    def create(self, request: Request) -> Response:
-        """Ask for a file; a worker writes it. The same request while one is being written answers that
-        one."""
-        data = self.validated(ExportCreateSerializer)
-        export = exports.request_export(owner=user_of(request), now=now(), **data)
+    def asked(self, *, kind: str, **options: Any) -> Response:
+        """The answer to `create`."""
+        export = exports.request_export(owner=self.caller, kind=kind, now=now(), **options)
         return self.answer(export, status=202, headers=self.location_of(export))
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY, (409, "application/json"): _NO_FILE})
@@ -80,3 +75,16 @@ class ExportViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         if isinstance(getattr(request, "accepted_renderer", None), CSVFileRenderer) and isinstance(response, Response):
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         return super().finalize_response(request, response, *args, **kwargs)
+
+
+class ExportViewSet(ListMixin, OwnExportViewSet):
+    """The caller's own exports, the newest first; everybody else's do not exist."""
+
+    action_serializers = {"create": ExportCreateSerializer}
+
+    @extend_schema(responses={202: ExportSerializer})
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Ask for a file; a worker writes it. The same request while one is being written answers that
+        one."""
+        return self.asked(**self.validated(ExportCreateSerializer))

@@ -6,10 +6,28 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import django
+from django.db import connection
+
+
+def kill_worker(export: Any, where: str, *, folder: Path) -> None:
+    """Run such a worker on the test's database, to its end."""
+    environment = os.environ | {"DATABASE_URL": _url_of_the_test_database(), "EXPORT_FOLDER": str(folder)}
+    command = [sys.executable, "-m", "tests.accounts.killed_worker", str(export.pk), where]
+    assert subprocess.run(command, env=environment, timeout=60).returncode == -signal.SIGKILL
+
+
+def _url_of_the_test_database() -> str:
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{connection.settings_dict['NAME']}"
+    values = connection.settings_dict
+    place = f"{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+    return f"postgres://{values['USER']}:{values['PASSWORD']}@{place}"
 
 
 def die(*_: Any) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts import exports
@@ -24,6 +21,7 @@ from accounts.models import Export, Notification, User
 from common.clock import database_now
 from common.sweeps import sweep
 from tests.accounts.exporters import KIND
+from tests.accounts.killed_worker import kill_worker
 from tests.concurrency.race import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,12 +96,7 @@ def test_an_unexpected_error_is_tried_again_and_then_given_up(export, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["claimed", "1", "3", "5", "replaced"])
 def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(where, export, folder):
-    environment = os.environ | {
-        "DATABASE_URL": _url_of_the_test_database(),
-        "EXPORT_FOLDER": str(folder),
-    }
-    command = [sys.executable, "-m", "tests.accounts.killed_worker", str(export.pk), where]
-    assert subprocess.run(command, env=environment, timeout=60).returncode == -signal.SIGKILL
+    kill_worker(export, where, folder=folder)
     assert not run(export)  # Its lease still runs.
     assert due_exports(now=database_now()) == []
     later = database_now() + LEASE
@@ -113,14 +106,6 @@ def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(where, export
     assert lines(folder, export) == ROWS + 1
     assert export.attempts == 2
     assert Notification.objects.filter(kind="export_ready").count() == 1
-
-
-def _url_of_the_test_database() -> str:
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{connection.settings_dict['NAME']}"
-    values = connection.settings_dict
-    place = f"{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
-    return f"postgres://{values['USER']}:{values['PASSWORD']}@{place}"
 
 
 def test_an_export_that_kills_every_worker_is_given_up(export, user):
