@@ -33,7 +33,7 @@ TERM_PATTERN = (
 
 class StrictFilter(django_filters.Filter):
     """A parameter of a published form. Subclasses turn its text into a value; `meaning` describes it in the document
-    where a view gives no `description`."""
+    where a view gives no `description`. `required=True` refuses a query without it."""
 
     meaning: ClassVar[str] = ""
 
@@ -235,7 +235,8 @@ def refuse_parameters(query: QueryDict, known: Collection[str]) -> None:
 
 
 def parse_parameters(query: QueryDict, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the given parameters among `filters`. Raises ValidationError (400), all bad ones at once."""
+    """The values of the given parameters among `filters`. Raises ValidationError (400), all bad and missing ones at
+    once."""
     values, errors = {}, {}
     for name, filter_ in filters.items():
         if name in query:
@@ -243,6 +244,8 @@ def parse_parameters(query: QueryDict, filters: Mapping[str, Any]) -> dict[str, 
                 values[name] = filter_.parse(query[name])
             except ValueError as error:
                 errors[name] = [ErrorDetail(str(error), code="invalid")]
+        elif filter_.extra["required"]:
+            errors[name] = [ErrorDetail("This parameter is required.", code="required")]
     if errors:
         raise ValidationError(errors)
     return values

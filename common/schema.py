@@ -219,7 +219,7 @@ _IDEMPOTENCY_KEY = {
 
 def query_parameter(name: str, filter_: Any) -> dict[str, Any]:
     """A strict filter as an OpenAPI parameter."""
-    parameter = {"name": name, "in": "query", "required": False, "schema": filter_.json_schema()}
+    parameter = {"name": name, "in": "query", "required": filter_.extra["required"], "schema": filter_.json_schema()}
     return parameter | ({"description": filter_.description} if filter_.description else {})
 
 
