@@ -53,10 +53,13 @@ def availability(
     not come in time holds nothing. Opening hours and archived lots are the caller's question.
     """
     window = _window(starts_at, ends_at, now)
+    lot_ids = [lot.pk for lot in lots]
     in_service = Q(status=Spot.Status.IN_SERVICE)
-    occupied = Q(Exists(_standing(window, now)))
+    # Sets that are made once, not a question for each of thousands of spots.
+    occupied = Q(pk__in=_standing(window, now).filter(lot_id__in=lot_ids).values("spot_id"))
+    reserved = Q(pk__in=_coming(window, now).filter(lot_id__in=lot_ids).values("spot_id"))
     rows = (
-        Spot.objects.filter(lot_id__in=[lot.pk for lot in lots])
+        Spot.objects.filter(lot_id__in=lot_ids)
         .exclude(status=Spot.Status.RETIRED)
         .order_by("lot_id", "type")
         .values("lot_id", "type")
@@ -64,7 +67,7 @@ def availability(
             total=Count("pk"),
             out_of_order=Count("pk", filter=~in_service),
             occupied=Count("pk", filter=in_service & occupied),
-            reserved=Count("pk", filter=in_service & ~occupied & Q(Exists(_coming(window, now)))),
+            reserved=Count("pk", filter=in_service & ~occupied & reserved),
         )
         .values_list("lot_id", "type", "total", "out_of_order", "occupied", "reserved")
     )
@@ -92,8 +95,8 @@ def with_free_spot(
     """The lots that have a spot (of the type) that `availability` counts as free; with `has` False the others."""
     window = _window(starts_at, ends_at, now)
     spots = Spot.objects.filter(
-        ~Exists(_standing(window, now)),
-        ~Exists(_coming(window, now)),
+        ~Exists(_standing(window, now).filter(spot_id=OuterRef("pk"))),
+        ~Exists(_coming(window, now).filter(spot_id=OuterRef("pk"))),
         lot_id=OuterRef("pk"),
         status=Spot.Status.IN_SERVICE,
     )
@@ -114,21 +117,20 @@ def _window(starts_at: datetime | None, ends_at: datetime | None, now: datetime)
 
 
 def _standing(window: tuple[datetime, datetime], now: datetime) -> QuerySet[Reservation]:
-    """Vehicles on the outer spot. An overdue one is given until `now` and the grace, as by the overstay step."""
+    """Vehicles that stand there. An overdue one is given until `now` and the grace, as by the overstay step."""
     starts_at, ends_at = window
     until = Q(ends_at__gt=starts_at)
     if now + OVERSTAY_GRACE > starts_at:
         until |= Q(ends_at__lte=now)
-    return Reservation.objects.filter(until, spot_id=OuterRef("pk"), status=Status.ACTIVE, starts_at__lt=ends_at)
+    return Reservation.objects.filter(until, status=Status.ACTIVE, starts_at__lt=ends_at)
 
 
 def _coming(window: tuple[datetime, datetime], now: datetime) -> QuerySet[Reservation]:
-    """Reservations of the outer spot that are not given up yet (`states.no_show_at`)."""
+    """Reservations that are not given up yet (`states.no_show_at`)."""
     starts_at, ends_at = window
     waited = ExpressionWrapper(Value(timedelta(minutes=1)) * F("lot__no_show_after_min"), output_field=DurationField())
     given_up_at = ExpressionWrapper(F("starts_at") + waited, output_field=Reservation._meta.get_field("starts_at"))
     return Reservation.objects.alias(given_up_at=given_up_at).filter(
-        spot_id=OuterRef("pk"),
         status=Status.RESERVED,
         starts_at__lt=ends_at,
         ends_at__gt=max(starts_at, now),

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from parking.models import Lot, Rate, Reservation, Spot
+from parking.services.booking import book
 from tests.parking.factories import LotFactory, ReservationFactory
 
 pytestmark = pytest.mark.django_db
@@ -243,6 +244,24 @@ def test_reads_carry_an_etag(driver: APIClient) -> None:
         assert driver.get(url, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
     ReservationFactory(lot=lot, status="active", starts_at=timezone.now() - timedelta(minutes=1))
     assert driver.get(f"{URL}/{lot.pk}", HTTP_IF_NONE_MATCH=first["ETag"]).json()["availability"]["occupied"] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_changes_shows_on_the_next_read(driver: APIClient, manager: APIClient, user: User) -> None:
+    """Outside a transaction, as in production, the figures are cached."""
+    lot = LotFactory(spots=3)
+
+    def free() -> list[int]:
+        shown = driver.get(URL).json()["results"][0], driver.get(f"{URL}/{lot.pk}").json()
+        return [row["availability"]["free"] for row in shown]
+
+    assert free() == [3, 3]
+    book(user=user, lot_id=lot.pk, plate="FC 1", now=timezone.now())
+    assert free() == [2, 2]
+    manager.patch(f"/api/parking/spots/{lot.spots.get(number=2).pk}", {"out_of_order": True})
+    assert free() == [1, 1]
+    manager.patch(f"{URL}/{lot.pk}", {"capacity": 5})
+    assert free() == [3, 3]
 
 
 def test_a_lot_is_replaced_and_changed(manager: APIClient) -> None:
