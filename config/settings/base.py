@@ -351,6 +351,7 @@ WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = DATA_DIR / "media"
 EXPORT_FOLDER = Path(env.str("EXPORT_FOLDER", default=str(DATA_DIR / "exports")))
 EXPORT_KEEP_DAYS = 7
+PLATE_RETENTION_DAYS = env.int("PLATE_RETENTION_DAYS", default=0)  # 0 keeps plates.
 
 # --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR
 # -----------------------------------------------
