@@ -60,7 +60,7 @@ class NoShow(Conflict):
 
 
 class SpotTaken(Conflict):
-    """Somebody else holds the spot, from `meta.from` on where that is known."""
+    """Somebody else holds the spot; an extension is told from when on (`meta.from`)."""
 
     code = "spot_taken"
     detail = "The spot is not free at that time."
@@ -114,7 +114,9 @@ def check_in(*, reservation: Reservation, actor: User, now: datetime) -> Reserva
     require_free_plate(
         reservation.plate_key, stay, now=now, at_once=True, user_id=reservation.user_id, excluding=reservation
     )
-    if not is_free(reservation.spot, stay.starts_at, stay.ends_at, reservation):
+    # Where a vehicle still stands whose time is over, within its grace, the spot is not free either.
+    standing = Reservation.objects.filter(spot=reservation.spot, status=Status.ACTIVE).exists()
+    if standing or not is_free(reservation.spot, stay.starts_at, stay.ends_at, reservation):
         _take_another(reservation, stay, actor=actor, now=now)
     _unless_plate_taken(
         lambda: move_reservation(
@@ -227,7 +229,7 @@ def _take_another(reservation: Reservation, stay: Stay, *, actor: User, now: dat
     spots = free_spots(lot_id=reservation.lot_id, spot_type=old.type, excluding=reservation, **stay._asdict())
     new = spots.exclude(pk=old.pk).first()
     if new is None:
-        raise SpotTaken("The spot is still taken.", meta={"until": reservation.starts_at})
+        raise SpotTaken("Another vehicle still stands on the spot, and no other one is free.")
     change_reservation(reservation, spot=new)
     record_event(reservation, "moved", actor=actor, now=now, old=str(old.number), new=str(new.number))
 

@@ -24,6 +24,7 @@ from parking.serializers.reservations import (
     ReservationSerializer,
 )
 from parking.services import booking, reservations
+from parking.views.payments import ReservationPayments
 
 RESERVED = {
     "id": 51,
@@ -96,7 +97,7 @@ ROW = _shown("a reservation", RESERVED)
         ],
     ),
 )
-class ReservationViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
+class ReservationViewSet(ReservationPayments, ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
     """Spots for vehicles. Another's reservation is 404, like one that does not exist."""
 
     queryset = Reservation.objects.all()

@@ -102,6 +102,16 @@ def test_who_comes_early_waits_when_no_other_spot_is_free(client: APIClient, use
     assert early.status == "reserved"
 
 
+def test_while_the_vehicle_before_stands_there_nobody_checks_in(client: APIClient, user: User) -> None:
+    """Its time is over and its grace is not: nothing is overdue yet, but there is no place."""
+    lot = LotFactory(spots=1)
+    parked = reserve(user, lot, begin=-60, end=-2, status="active")
+    following = reserve(user, lot, begin=-2)
+    assert refused(post(client, following, "check-in")) == (409, "spot_taken")
+    post(client, parked, "release")
+    assert post(client, following, "check-in").status_code == 200
+
+
 def test_who_comes_too_late_has_lost_the_spot(client: APIClient, user: User, lot: Lot) -> None:
     assert post(client, reserve(user, lot, begin=-14), "check-in").status_code == 200
     late = reserve(user, lot, begin=-16, spot=lot.spots.get(number=2))
