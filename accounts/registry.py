@@ -49,12 +49,14 @@ class Registry(Generic[Entry]):
 @dataclass(frozen=True, slots=True)
 class MailContent:
     """What a mail says. `body` is plain text, paragraphs parted by blank lines; `link` is shown as a button
-    and as text."""
+    and as text. `html`, marked as safe (a rendered template), takes the place of `body` in the HTML part; the
+    classes of accounts/mail/message.html give it its dark colours. Both have to say the same."""
 
     subject: str
     body: str
     link: str = ""
     link_label: str = ""
+    html: str = ""
 
 
 @dataclass(frozen=True, slots=True)

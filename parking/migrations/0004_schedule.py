@@ -16,6 +16,7 @@ EVERY = (
 # Minute, hour, day of the month, zone, task, name, description.
 AT = (
     ("0", "9", "1", settings.DEFAULT_USER_TIMEZONE, "send_monthly_reports", "Monthly reports", "Mails each driver who parked the report of the month before."),
+    ("30", "9-23", "1,2", settings.DEFAULT_USER_TIMEZONE, "send_monthly_reports", "Late monthly reports", "Finds whom the first run could not serve, or whose month ends later than here."),
     ("30", "4", "*", "UTC", "blank_plates", "Plate retention", "Blanks plates PLATE_RETENTION_DAYS after their release, when that is set."),
 )
 

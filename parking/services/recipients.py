@@ -1,0 +1,31 @@
+"""Whom the mails of parking go to, and by which clock they live."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
+
+from accounts.models import Notification, NotificationPreference, User
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """A user's zone; the deployment's for a blank and for a name that nobody knows (any more)."""
+    try:
+        return ZoneInfo(name or settings.DEFAULT_USER_TIMEZONE)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(settings.DEFAULT_USER_TIMEZONE)
+
+
+def zones_in_use() -> dict[str, ZoneInfo]:
+    """By the name as the active users have it, which may be blank."""
+    names = User.objects.filter(is_active=True).order_by("timezone").values_list("timezone", flat=True).distinct()
+    return {name: zone_named(name) for name in names}
+
+
+def untold(*, kind: str, dedupe_key: str, zone_name: str) -> QuerySet[User]:
+    """The active users with that zone whom this message of the kind has not reached and who want it somewhere."""
+    told = Notification.objects.filter(user=OuterRef("pk"), kind=kind, dedupe_key=dedupe_key)
+    declined = NotificationPreference.objects.filter(user=OuterRef("pk"), kind=kind, in_app=False, email=False)
+    return User.objects.filter(~Exists(told), ~Exists(declined), is_active=True, timezone=zone_name)
