@@ -6,7 +6,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Prefetch, Q, QuerySet, Value
+from django.db.models import (
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Value,
+)
 
 from parking.models import Lot, LotQuerySet, Reservation, Spot
 from parking.services.states import OVERSTAY_GRACE
@@ -128,7 +140,9 @@ def _standing(window: tuple[datetime, datetime], now: datetime) -> QuerySet[Rese
 def _coming(window: tuple[datetime, datetime], now: datetime) -> QuerySet[Reservation]:
     """Reservations that are not given up yet (`states.no_show_at`)."""
     starts_at, ends_at = window
-    waited = ExpressionWrapper(Value(timedelta(minutes=1)) * F("lot__no_show_after_min"), output_field=DurationField())
+    # As IntegerField, since Django multiplies no other by a duration on SQLite.
+    minutes = ExpressionWrapper(F("lot__no_show_after_min"), output_field=IntegerField())
+    waited = ExpressionWrapper(Value(timedelta(minutes=1)) * minutes, output_field=DurationField())
     given_up_at = ExpressionWrapper(F("starts_at") + waited, output_field=Reservation._meta.get_field("starts_at"))
     return Reservation.objects.alias(given_up_at=given_up_at).filter(
         status=Status.RESERVED,
