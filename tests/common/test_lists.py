@@ -16,7 +16,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cars.models import Car
 from common import pagination
-from common.filters import DateFilter, StrictFilterSet
+from common.filters import DateFilter, IdFilter, StrictFilterSet, TextFilter
+from common.schema import query_parameter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.common.urls")]
 
@@ -206,6 +207,23 @@ def test_other_reads_take_declared_parameters_only(client: APIClient) -> None:
     assert client.get("/api/cars/statistics?yaer=2020").status_code == 400
     assert client.get("/api/cars/statistics?year=1").status_code == 400
     assert client.post("/api/cars/wash?force=1").status_code == 400
+
+
+class Plates(StrictFilterSet):
+    plate = TextFilter(required=True)
+    lot = IdFilter()
+
+
+def test_a_parameter_may_be_required():
+    assert Plates.read(QueryDict("plate=A")) == {"plate": "A"}
+    with pytest.raises(ValidationError) as refused:
+        Plates.read(QueryDict("lot=x"))
+    assert {name: [detail.code for detail in details] for name, details in refused.value.detail.items()} == {
+        "plate": ["required"],
+        "lot": ["invalid"],
+    }
+    published = [query_parameter(name, filter_) for name, filter_ in Plates.base_filters.items()]
+    assert [(parameter["name"], parameter["required"]) for parameter in published] == [("plate", True), ("lot", False)]
 
 
 class Days(StrictFilterSet):
