@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Exists, Q
 
 from accounts.models import User
 from accounts.services import lock_user
@@ -26,14 +25,13 @@ from parking.services.allocation import free_spots
 from parking.services.hours import is_open, next_closing
 from parking.services.rates import current_rate
 from parking.services.states import (
-    due_no_shows,
-    due_overstays,
     lock_lot,
     lock_reservation,
     move_reservation,
     no_show_at,
     record_event,
 )
+from parking.services.vacancies import Stay, Wanted, due_in, find_vacancy, plate_conflicts
 
 Status = Reservation.Status
 
@@ -121,13 +119,6 @@ class WindowRefused(Unprocessable):
     """A time that makes no sense; the code says which rule it breaks."""
 
 
-class Stay(NamedTuple):
-    """A half open window."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-
 class Parked(NamedTuple):
     """What is to be parked."""
 
@@ -164,8 +155,9 @@ def book(
         raise NotFound
     lot = _open_lot(lot_id)
     stay = _window(lot, starts_at, ends_at, now)
+    wanted = Wanted(lot, spot_type, stay, parked.key, user.pk, now, at_once=starts_at is None)
     for _ in range(MOST_ATTEMPTS):
-        spot = _find_spot(user, lot, stay, spot_type, parked, now=now, at_once=starts_at is None)
+        spot = _find_spot(wanted)
         rate = current_rate(lot)
         reservation = Reservation(
             reference=new_reference(),
@@ -198,8 +190,7 @@ def book(
 def settle_lot(lot: Lot, *, now: datetime) -> bool:
     """What the sweeps would do in a locked lot, done now: give up no-shows, and keep for vehicles that stay too long
     the spots that they stand on. True when anything was due."""
-    due = Reservation.objects.filter(due_no_shows(lot, now=now) | due_overstays(now=now), lot=lot)
-    statuses = set(due.values_list("status", flat=True))
+    statuses = set(due_in(lot, now=now).values_list("status", flat=True))
     if Status.RESERVED in statuses:
         no_shows.mark_no_shows(lot_id=lot.pk, now=now)
     if Status.ACTIVE in statuses:
@@ -219,15 +210,6 @@ def require_free_plate(
         else:
             own = conflict.user_id == user_id
             raise PlateInUse(meta={"reservation": conflict.pk} if own else None)
-
-
-def plate_conflicts(key: str, stay: Stay, *, at_once: bool) -> Any:
-    """Reservations that a plate has in the window; `at_once`, where the vehicle parks now, also those it is parked
-    with, however long they should be over."""
-    in_the_way = Q(starts_at__lt=stay.ends_at, ends_at__gt=stay.starts_at)
-    if at_once:
-        in_the_way |= Q(status=Status.ACTIVE)
-    return Reservation.objects.occupying().filter(in_the_way, plate_key=key)
 
 
 def check_length(stay: Stay) -> None:
@@ -319,37 +301,23 @@ def _window(lot: Lot, starts_at: datetime | None, ends_at: datetime | None, now:
     return stay
 
 
-def _find_spot(
-    user: User, lot: Lot, stay: Stay, spot_type: str, parked: Parked, *, now: datetime, at_once: bool
-) -> Spot:
+def _find_spot(wanted: Wanted) -> Spot:
     """The lowest free spot. One query when nothing is overdue in the lot and the plate is free."""
-    seen = _look(user, lot, stay, spot_type, parked, now=now, at_once=at_once)
-    if (seen is None or seen.is_due) and settle_lot(lot, now=now):
-        seen = _look(user, lot, stay, spot_type, parked, now=now, at_once=at_once)
+    lot, stay = wanted.lot, wanted.stay
+    seen = find_vacancy(wanted, most_open=MOST_OPEN)
+    if (seen is None or seen.is_due) and settle_lot(lot, now=wanted.now):
+        seen = find_vacancy(wanted, most_open=MOST_OPEN)
     if seen is None or seen.is_plate_taken:
-        require_free_plate(parked.key, stay, now=now, at_once=at_once, user_id=user.pk)
+        require_free_plate(wanted.plate_key, stay, now=wanted.now, at_once=wanted.at_once, user_id=wanted.user_id)
         # What stood in the way may have been a no-show of this lot or of another one.
-        seen = _look(user, lot, stay, spot_type, parked, now=now, at_once=at_once)
+        seen = find_vacancy(wanted, most_open=MOST_OPEN)
     if seen is None:
-        others = free_spots(lot_id=lot.pk, starts_at=stay.starts_at, ends_at=stay.ends_at)
-        types = others.order_by("type").values_list("type", flat=True).distinct()
-        raise LotFull(meta={"lot": lot.pk, "spot_type": spot_type, "other_types": list(types), **stay._asdict()})
+        others = free_spots(lot_id=lot.pk, **stay._asdict()).order_by("type").values_list("type", flat=True)
+        facts = {"lot": lot.pk, "spot_type": wanted.spot_type, "other_types": list(others.distinct())}
+        raise LotFull(meta=facts | stay._asdict())
     if seen.is_over_limit:
         raise TooManyReservations(meta={"most": MOST_OPEN})
-    return seen
-
-
-def _look(user: User, lot: Lot, stay: Stay, spot_type: str, parked: Parked, *, now: datetime, at_once: bool) -> Any:
-    """The lowest free spot, and what else has to be known, in one query: whether anything in the lot is overdue
-    (`is_due`), whether the plate is taken and whether the user holds too many."""
-    due = Reservation.objects.filter(due_no_shows(lot, now=now) | due_overstays(now=now), lot=lot)
-    held = Reservation.objects.occupying().filter(user=user).order_by("id")
-    spots = free_spots(lot_id=lot.pk, starts_at=stay.starts_at, ends_at=stay.ends_at, spot_type=spot_type)
-    return spots.annotate(
-        is_due=Exists(due),
-        is_plate_taken=Exists(plate_conflicts(parked.key, stay, at_once=at_once)),
-        is_over_limit=Exists(held[MOST_OPEN - 1 : MOST_OPEN]),
-    ).first()
+    return seen.spot
 
 
 def _give_up(reservation_id: int, *, now: datetime) -> None:

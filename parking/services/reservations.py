@@ -21,7 +21,6 @@ from parking.models import PlateCheck, Reservation, ReservationEvent
 from parking.services.allocation import free_spots, is_free, overlapping
 from parking.services.booking import (
     PlateInUse,
-    Stay,
     WindowRefused,
     check_length,
     require_free_plate,
@@ -39,6 +38,7 @@ from parking.services.states import (
     no_show_at,
     record_event,
 )
+from parking.services.vacancies import Stay
 
 Status = Reservation.Status
 

@@ -144,8 +144,8 @@ class ReservationViewSet(ReservationPayments, ListMixin, RetrieveMixin, CreateMi
         response=ReservationSerializer,
         summary="Release",
         description="The vehicle leaves: the cost is that of the time since check-in, and never changes again. A "
-        "second release is 409 `already_released`. Staff may release anybody's vehicle; `force` is theirs alone and wants a "
-        "`reason`, which the history keeps.",
+        "second release is 409 `already_released`. Staff may release anybody's vehicle; `force` is theirs alone and "
+        "wants a `reason`, which the history keeps.",
         examples=[
             OpenApiExample("by the driver", value={}, request_only=True),
             OpenApiExample("by staff", value={"force": True, "reason": "The vehicle has left."}, request_only=True),
