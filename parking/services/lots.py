@@ -18,6 +18,7 @@ from common.errors import Conflict, Unprocessable
 from parking import caches
 from parking.models import Lot, Reservation, Spot
 from parking.services.allocation import relocate
+from parking.services.booking import settle_lot
 from parking.services.no_shows import mark_no_shows
 from parking.services.rates import set_rate
 from parking.services.states import lock_lot
@@ -127,7 +128,7 @@ def update_spot(*, spot: Spot, data: Mapping[str, Any], actor: User | None, now:
     `relocate` these are moved to other free spots of the same type, all of them or none; a vehicle that stands there
     cannot be moved. Raises SpotReserved, SpotRetired, and NotFound when the lot was archived meanwhile.
     """
-    lock_lot(spot.lot_id)
+    lot = lock_lot(spot.lot_id)
     spot = Spot.objects.select_for_update(no_key=True).get(pk=spot.pk)
     if spot.status == Spot.Status.RETIRED:
         raise SpotRetired
@@ -140,7 +141,7 @@ def update_spot(*, spot: Spot, data: Mapping[str, Any], actor: User | None, now:
     elif spot_type != spot.type:
         in_the_way = (Reservation.Status.RESERVED,)
     if in_the_way:
-        mark_no_shows(lot_id=spot.lot_id, now=now)
+        settle_lot(lot, now=now)  # Nobody is moved onto the spot of a vehicle that should have left.
     reservations = Reservation.objects.filter(spot_id=spot.pk, status__in=in_the_way)
     _clear(reservations, move=data.get("relocate", False), actor=actor, now=now)
     spot.type, spot.status = spot_type, status

@@ -1,17 +1,19 @@
 """How full lots were and what they earned, hour by hour or day by day: each answer is one statement.
 
 Time is cut where the lot's own clock strikes the hour or midnight, so that a day has 23 or 25 hours when the clocks
-change. The cuts go into the statement as rows among the events, in the order of time: a running sum then says how many
-vehicles stood there and which bucket it is. Moments are whole microseconds and amounts whole cents, so every figure is
-exact on both databases.
+change. For occupancy the cuts go into the statement as rows among the events, in the order of time: a running sum then
+says how many vehicles stood there and which bucket it is. Moments are whole microseconds and amounts whole cents, so
+every figure is exact on both databases.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from math import gcd
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -28,6 +30,8 @@ UNLESS_TOLD: dict[str, timedelta] = {"hour": timedelta(days=1), "day": timedelta
 MOST_BUCKETS = 744  # A month of hours, or two years of days.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+DAY_US = timedelta(days=1) // MICROSECOND
+OUTSTANDING = 0  # Buckets count from 1.
 
 
 class PeriodRefused(BadRequest):
@@ -159,16 +163,31 @@ def occupancy(*, period: Period, now: datetime) -> Occupancy:
 
 def revenue(*, period: Period) -> Revenue:
     """Stays count where they ended, payments where they were received. One statement."""
-    found: dict[str, dict[int, Takings]] = {}
-    for number, currency, stays, *cents in _rows(_REVENUE, period):
-        amounts = (Decimal(int(amount)).scaleb(-2) for amount in cents)
-        found.setdefault(currency, {})[int(number)] = Takings(int(stays), *amounts)
-    return Revenue(period, [_in_currency(period, currency, rows) for currency, rows in sorted(found.items())])
+    cuts = [_microseconds(bucket.starts_at) for bucket in period.buckets]
+    # The widest slots that lie between the cuts: few rows to answer, and none to put in order.
+    width = gcd(*cuts[1:]) or DAY_US
+    found: dict[str, dict[int, list[int]]] = {}
+    for slot, currency, *figures in _rows(_REVENUE, period, width=width):
+        # The slot in which the period starts may begin before it.
+        number = OUTSTANDING if slot is None else bisect_right(cuts, max(int(slot) * width, cuts[0]))
+        sums = found.setdefault(currency, {}).setdefault(number, [0] * len(figures))
+        sums[:] = [one + int(other) for one, other in zip(sums, figures, strict=True)]
+    return Revenue(
+        period,
+        [
+            _in_currency(period, currency, {number: _takings(*sums) for number, sums in rows.items()})
+            for currency, rows in sorted(found.items())
+        ],
+    )
+
+
+def _takings(stays: int, *cents: int) -> Takings:
+    return Takings(stays, *(Decimal(amount).scaleb(-2) for amount in cents))
 
 
 def _in_currency(period: Period, currency: str, rows: dict[int, Takings]) -> CurrencyRevenue:
-    """Row 0 is what is outstanding."""
-    outstanding = rows.pop(0, Takings()).unpaid
+    """`rows` by number of the bucket, from 1 on."""
+    outstanding = rows.pop(OUTSTANDING, Takings()).unpaid
     total = Takings(
         stays=sum(row.stays for row in rows.values()),
         charged=sum((row.charged for row in rows.values()), ZERO),
@@ -202,7 +221,6 @@ def _microseconds(moment: datetime) -> int:
 
 
 def _rows(template: str, period: Period, **more: Any) -> Sequence[Any]:
-    """The answer to a statement, by number of the bucket from 1 on."""
     starts = {f"cut_{number}": _microseconds(bucket.starts_at) for number, bucket in enumerate(period.buckets)}
     sql = template.format(
         cuts=", ".join(f"(%({name})s)" for name in starts),
@@ -232,6 +250,11 @@ def _epoch(column: str) -> str:
         return f"CAST(EXTRACT(EPOCH FROM {column}) * 1000000 AS BIGINT)"
     whole = f"CAST(strftime('%%s', substr({column}, 1, 19)) AS INTEGER)"
     return f"({whole} * 1000000 + CAST(substr({column}, 21, 6) AS INTEGER))"
+
+
+def _cents(amount: str) -> str:
+    """SQL for an amount in whole cents: SQLite keeps amounts as floats, whose sum would not be exact."""
+    return f"CAST(ROUND(({amount}) * 100) AS BIGINT)"
 
 
 _RESERVATION, _RATE = Reservation._meta.db_table, Rate._meta.db_table
@@ -267,29 +290,20 @@ SELECT bucket, (SELECT COUNT(*) FROM {_SPOT} WHERE status <> 'retired' AND {{spo
 FROM levels GROUP BY bucket ORDER BY bucket
 """  # noqa: S608
 _REVENUE = f"""
-WITH cuts(at) AS (VALUES {{cuts}}),
-moves AS (
-    SELECT {{released}} AS at, c.currency, 1 AS stays, CAST(ROUND(r.cost * 100) AS BIGINT) AS charged,
-        CAST(ROUND((r.cost - r.paid) * 100) AS BIGINT) AS unpaid, 0 AS received
-    FROM {_RESERVATION} r JOIN {_RATE} c ON c.id = r.rate_id
+SELECT slot, c.currency, stays, charged, unpaid, received
+FROM (
+    SELECT {{released}} / %(width)s AS slot, r.rate_id, COUNT(*) AS stays, SUM({_cents("r.cost")}) AS charged,
+        SUM({_cents("r.cost - r.paid")}) AS unpaid, 0 AS received
+    FROM {_RESERVATION} r
     WHERE r.status = 'completed' AND r.released_at >= %(from)s AND r.released_at < %(to)s {{of_lot}}
+    GROUP BY 1, 2
     UNION ALL
-    SELECT {{received}}, c.currency, 0, 0, 0, CAST(ROUND(p.amount * 100) AS BIGINT)
-    FROM {_PAYMENT} p JOIN {_RESERVATION} r ON r.id = p.reservation_id JOIN {_RATE} c ON c.id = r.rate_id
+    SELECT {{received}} / %(width)s, r.rate_id, 0, 0, 0, SUM({_cents("p.amount")})
+    FROM {_PAYMENT} p JOIN {_RESERVATION} r ON r.id = p.reservation_id
     WHERE p.received_at >= %(from)s AND p.received_at < %(to)s {{of_lot}}
-),
-placed AS (
-    SELECT currency, stays, charged, unpaid, received, SUM(opens) OVER (ORDER BY at) AS bucket
-    FROM (
-        SELECT at, currency, stays, charged, unpaid, received, 0 AS opens FROM moves
-        UNION ALL
-        SELECT at, NULL, 0, 0, 0, 0, 1 FROM cuts
-    ) points
-)
-SELECT bucket, currency, SUM(stays), SUM(charged), SUM(unpaid), SUM(received)
-FROM placed WHERE currency IS NOT NULL GROUP BY bucket, currency
-UNION ALL
-SELECT 0, c.currency, 0, 0, SUM(CAST(ROUND((r.cost - r.paid) * 100) AS BIGINT)), 0
-FROM {_RESERVATION} r JOIN {_RATE} c ON c.id = r.rate_id
-WHERE r.status = 'completed' AND r.paid < r.cost {{of_lot}} GROUP BY c.currency
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT NULL, r.rate_id, 0, 0, SUM({_cents("r.cost - r.paid")}), 0
+    FROM {_RESERVATION} r WHERE r.status = 'completed' AND r.paid < r.cost {{of_lot}} GROUP BY r.rate_id
+) sums JOIN {_RATE} c ON c.id = sums.rate_id
 """  # noqa: S608

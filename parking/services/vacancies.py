@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import DateTimeField, Exists, Q, QuerySet
+from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet
 
 from parking.models import Lot, Reservation, Spot
 from parking.services.allocation import free_spots
@@ -106,6 +106,8 @@ def _statement(vendor: str, at_once: bool, most_open: int) -> tuple[str, list[in
 def _rows(wanted: Wanted, most_open: int) -> QuerySet[Spot, Any]:
     held = Reservation.objects.occupying().filter(user=wanted.user_id).order_by("id")
     spots = free_spots(lot_id=wanted.lot.pk, spot_type=wanted.spot_type, **wanted.stay._asdict())
+    if wanted.at_once:  # A vehicle whose own plate is booked elsewhere by now cannot be extended, but stands there.
+        spots = spots.filter(~Exists(Reservation.objects.filter(due_overstays(now=wanted.now), spot=OuterRef("pk"))))
     facts = (
         Exists(due_in(wanted.lot, now=wanted.now)),
         Exists(plate_conflicts(wanted.plate_key, wanted.stay, at_once=wanted.at_once)),

@@ -12,10 +12,12 @@ from django.utils import timezone
 
 from accounts.models import Notification
 from parking.models import Lot, Reservation
+from parking.services.booking import LotFull, book
 from parking.services.messages import PARKING_CANCELLED, PARKING_MOVED, PARKING_OVERSTAY
 from parking.services.no_shows import sweep_no_shows
 from parking.services.overstay import settle_overdue, sweep_overstays
 from parking.tasks import sweep_overstays as task
+from tests.factories import UserFactory
 from tests.parking.factories import LotFactory, ReservationFactory
 
 pytestmark = pytest.mark.django_db
@@ -206,6 +208,14 @@ def test_its_own_next_booking_elsewhere_is_neither_moved_nor_cancelled(lot: Lot)
     Reservation.objects.filter(pk=elsewhere.pk).update(status="no_show")
     sweep_overstays(now=NOW + 20 * MINUTE)
     assert seen(late)[2] == NOW + 30 * MINUTE
+
+
+def test_nor_does_anybody_else_get_the_spot_meanwhile() -> None:
+    lot = LotFactory(spots=1)
+    late = parked(lot, over_min=5, plate="AB 1")
+    coming(LotFactory(), in_min=-5, plate="AB 1", user=late.user)
+    with pytest.raises(LotFull):
+        book(user=UserFactory(), lot_id=lot.pk, plate="CD 2", now=NOW)
 
 
 def test_its_own_next_booking_of_the_same_spot_is_left_to_it(lot: Lot) -> None:

@@ -123,15 +123,16 @@ quarters = st.integers(-12, 12).map(lambda number: number * 900_000_000)
 moments = (quarters | st.integers(-3 * 3_600_000_000, 3 * 3_600_000_000)).map(
     lambda number: NOON + timedelta(microseconds=number)
 )
+zones = st.sampled_from(["UTC", "Asia/Kathmandu"])
 parked = st.tuples(moments, cents, st.lists(st.tuples(moments, st.integers(1, 4)), max_size=2), st.booleans())
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stays=st.lists(parked, max_size=6), start=moments, step=st.sampled_from(["hour", "day"]))
-def test_it_is_what_one_adds_up_by_hand(db: None, stays: list[Any], start: datetime, step: str) -> None:
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stays=st.lists(parked, max_size=6), start=moments, step=st.sampled_from(["hour", "day"]), zone=zones)
+def test_it_is_what_one_adds_up_by_hand(db: None, stays: list[Any], start: datetime, step: str, zone: str) -> None:
     ParkingPayment.objects.all().delete()
     Reservation.objects.all().delete()
-    lot = LotFactory()
+    lot = LotFactory(timezone=zone)
     euro = Rate.objects.create(lot=lot, version=2, price=Decimal(2), currency="EUR")
     user = UserFactory()
     for released_at, cost, shares, in_euro in stays:

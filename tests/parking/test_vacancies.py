@@ -24,14 +24,14 @@ def by_hand(wanted: Wanted, rows: list[Reservation]) -> tuple[int, bool, bool, b
     begin, end = wanted.stay
     held = [row for row in rows if row.status in Reservation.OCCUPYING]
     meeting = [row for row in held if row.starts_at < end and row.ends_at > begin]
-    taken = {row.spot_id for row in meeting}
+    parked = [row for row in held if row.status == "active"] if wanted.at_once else []
+    taken = {row.spot_id for row in [*meeting, *(row for row in parked if row.ends_at <= wanted.now)]}
     fitting = Spot.objects.filter(lot=wanted.lot, type=wanted.spot_type, status="in_service")
     free = sorted(spot.number for spot in fitting if spot.pk not in taken)
     if not free:
         return None
     here = [row for row in held if row.lot_id == wanted.lot.pk]
     due = [row for row in here if (no_show_at(row, row.lot) if row.status == "reserved" else row.ends_at) <= wanted.now]
-    parked = [row for row in held if row.status == "active"] if wanted.at_once else []
     plates = {row.plate_key for row in [*meeting, *parked]}
     mine = [row for row in held if row.user_id == wanted.user_id]
     return free[0], bool(due), wanted.plate_key in plates, len(mine) >= MOST
