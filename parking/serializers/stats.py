@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from common.fields import IdField, StrictCharField, StrictChoiceField, StrictDateTimeField, StrictIntegerField
-from common.fields import StrictDecimalField as Decimals
+from common.fields import (
+    IdField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictDateTimeField,
+    StrictDecimalField,
+    StrictIntegerField,
+)
 from common.serializers import StrictSerializer
 from parking.services.stats import STEPS
 
 
-class SumField(Decimals):
+class SumField(StrictDecimalField):
     """An amount that many stays add up to; 20 digits."""
 
     def __init__(self, **kwargs: object) -> None:
@@ -34,7 +40,7 @@ class OccupancyBucketSerializer(StrictSerializer):
     departures = StrictIntegerField(read_only=True)
     peak = StrictIntegerField(read_only=True)
     occupied_s = StrictIntegerField(read_only=True)
-    occupancy_percent = Decimals(max_digits=12, decimal_places=2, read_only=True, allow_null=True)
+    occupancy_percent = StrictDecimalField(max_digits=12, decimal_places=2, read_only=True, allow_null=True)
 
 
 class OccupancySerializer(StatisticsPeriodSerializer):

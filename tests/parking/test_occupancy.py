@@ -104,7 +104,7 @@ times = st.tuples(moment_s, st.none() | moment_s).map(
 )
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stays=st.lists(times, max_size=12),
     start=moment_s,
