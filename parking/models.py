@@ -241,6 +241,7 @@ class Reservation(TimestampedModel):
             models.Index(fields=["starts_at"], name="reservation_due_start", condition=Q(status="reserved")),
             models.Index(fields=["ends_at"], name="reservation_due_end", condition=Q(status="active")),
             models.Index(fields=["released_at", "id"], name="reservation_released", condition=Q(status="completed")),
+            models.Index(fields=["lot"], name="reservation_unpaid", condition=Q(status="completed", paid__lt=F("cost"))),
         ]
         permissions = [("force_release", "Can release somebody else's vehicle"), ("check_plate", "Can check plates")]
 
@@ -291,6 +292,7 @@ class ParkingPayment(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="parking_payment_positive")]
+        indexes = [models.Index(fields=["received_at"], name="parking_payment_received")]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.method}"

@@ -49,10 +49,19 @@ def only(status: int, *people: str, others: int = 403, **more: Any) -> Row:
     return Row(anonymous=401, others=others, named=dict.fromkeys(people, status), **more)
 
 
+def by_manager(**more: Any) -> Row:
+    """A driver's own reservation; the attendant sees it and may not."""
+    allowed = dict.fromkeys(("owner", *PARKING_MANAGERS), 200)
+    return Row(anonymous=401, others=404, named={"parking_attendant": 403} | allowed, **more)
+
+
 ADMINISTRATOR = ("administrator",)
 OWNER = ("owner",)
 GARAGE_STAFF = ("owner", "service_advisor", "administrator")
 MODERATORS = ("moderator", "administrator")
+PARKING_MANAGERS = ("parking_manager", "administrator")
+PARKING_STAFF = ("owner", "parking_attendant", *PARKING_MANAGERS)
+LOT = {"name": "North", "address": "1 Road", "pin_code": "10557", "capacity": 2, "rate": {"price": "3.00"}}
 
 TABLE: dict[str, Row] = {
     "GET /health": public(200),
@@ -140,4 +149,37 @@ TABLE: dict[str, Row] = {
     # --- VIN ----------------------------------------------------------------------------------------------------
     "POST /api/vin/decode": signed_in(200, body={"vin": "1HGCM82633A004352"}),
     "GET /api/vin/{vin}": signed_in(200, target="vin"),
+    # --- Parking: exports ---------------------------------------------------------------------------------------
+    "POST /api/parking/exports": signed_in(202),
+    "GET /api/parking/exports/{id}": only(200, *OWNER, others=404, target="parking_export"),
+    "GET /api/parking/exports/{id}/download": only(200, *OWNER, others=404, target="parking_export"),
+    # --- Parking: lots ------------------------------------------------------------------------------------------
+    "GET /api/parking/lots": signed_in(200),
+    "POST /api/parking/lots": only(201, *PARKING_MANAGERS, body=LOT),
+    "GET /api/parking/lots/{id}": signed_in(200, target="lot"),
+    "PUT /api/parking/lots/{id}": only(200, *PARKING_MANAGERS, target="lot", body=LOT),
+    "PATCH /api/parking/lots/{id}": only(200, *PARKING_MANAGERS, target="lot", body={"capacity": 1}),
+    "DELETE /api/parking/lots/{id}": only(204, *PARKING_MANAGERS, target="lot"),
+    "GET /api/parking/lots/{id}/rates": only(200, *PARKING_MANAGERS, target="lot"),
+    "GET /api/parking/lots/{id}/spots": only(200, "parking_attendant", *PARKING_MANAGERS, target="lot"),
+    "GET /api/parking/spots/{id}": only(200, "parking_attendant", *PARKING_MANAGERS, target="spot"),
+    "PATCH /api/parking/spots/{id}": only(200, *PARKING_MANAGERS, target="spot", body={"type": "ev"}),
+    "GET /api/parking/lots/{id}/quote": signed_in(200, target="lot"),
+    # --- Parking: figures and checks ----------------------------------------------------------------------------
+    "GET /api/parking/stats/occupancy": only(200, *PARKING_MANAGERS),
+    "GET /api/parking/stats/revenue": only(200, *PARKING_MANAGERS),
+    "GET /api/parking/check": only(200, "parking_attendant", *PARKING_MANAGERS, query="plate=FC%202003"),
+    # --- Parking: reservations ----------------------------------------------------------------------------------
+    "GET /api/parking/reservations": signed_in(200),
+    "POST /api/parking/reservations": signed_in(201, target="lot", body={"lot": "$id", "plate": "NEW 1"}),
+    "GET /api/parking/reservations/{id}": only(200, *PARKING_STAFF, others=404, target="reservation"),
+    "GET /api/parking/reservations/{id}/events": only(200, *PARKING_STAFF, others=404, target="reservation"),
+    "POST /api/parking/reservations/{id}/check-in": only(200, *PARKING_STAFF, others=404, target="reservation"),
+    "POST /api/parking/reservations/{id}/release": only(200, *PARKING_STAFF, others=404, target="parked"),
+    "GET /api/parking/reservations/{id}/payments": only(200, *PARKING_STAFF, others=404, target="stay"),
+    "POST /api/parking/reservations/{id}/payments": only(
+        201, "parking_attendant", *PARKING_MANAGERS, target="stay", body={"amount": "1.00", "method": "cash"}
+    ),
+    "POST /api/parking/reservations/{id}/cancel": by_manager(target="reservation"),
+    "POST /api/parking/reservations/{id}/extend": by_manager(target="reservation", body={"ends_at": "$later"}),
 }

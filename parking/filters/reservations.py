@@ -35,9 +35,7 @@ class ReservationFilter(StrictFilterSet):
     status = ChoiceFilter("status", choices=Reservation.Status.choices)
     lot = IdFilter("lot_id")
     from_ = MomentFilter("starts_at", "gte", description="Starts at this moment, or on this UTC day, or later.")
-    to = MomentFilter(
-        "starts_at", "lt", days=1, description="Starts before this moment, or on this UTC day."
-    )
+    to = MomentFilter("starts_at", "lt", days=1, description="Starts before this moment, or on this UTC day.")
     plate = PlateFilter("plate_key")
     ordering = OrderingFilter(fields=("id", "starts_at", "ends_at", "created_at"))
 
