@@ -169,10 +169,10 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
 class NotificationAdmin(ReadOnlyAdmin):
     """What was said to whom, and whether the mail went out."""
 
-    list_display = ("user", "kind", "title", "created_at", "read_at", "mail_status", "mail_attempts", "mail_error")
+    list_display = ("recipient", "kind", "title", "created_at", "read_at", "mail_status", "mail_attempts", "mail_error")
     list_filter = ("mail_status", "kind")
     list_select_related = ("user",)
-    search_fields = ("user__email", "title")
+    search_fields = ("user__email", "address", "title")
 
 
 @admin.register(Export)
