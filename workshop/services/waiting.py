@@ -46,8 +46,7 @@ def lock_waiting(*, part_ids: Collection[int]) -> list[ServiceTicket]:
 def lock_parts(*, part_ids: Iterable[int], tickets: Sequence[ServiceTicket]) -> dict[int, Part]:
     """These parts and all that the locked `tickets` lack, locked by id before the first of them changes: what one
     ticket takes must not come after what the other took."""
-    wanted = {*part_ids, *_lacked_by(tickets).values_list("part_id", flat=True)}
-    return {part.pk: part for part in Part.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk")}
+    return stock.lock_parts(part_ids={*part_ids, *_lacked_by(tickets).values_list("part_id", flat=True)})
 
 
 def resume(*, tickets: Sequence[ServiceTicket], actor: User | None, now: datetime) -> list[ServiceTicket]:
