@@ -58,6 +58,24 @@ def lock_ticket(ticket_id: int) -> ServiceTicket:
     return ticket
 
 
+def lock_job(job_id: int) -> Job:
+    """The job, under the lock of its ticket: `job.ticket` is the locked row. Raises NotFound."""
+    ticket_id = Job.objects.filter(pk=job_id).values_list("ticket_id", flat=True).first()
+    if ticket_id is None:
+        raise NotFound
+    ticket = lock_ticket(ticket_id)
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:  # Deleted while we waited.
+        raise NotFound
+    job.ticket = ticket
+    return job
+
+
+def require_status(ticket: ServiceTicket, *statuses: str, to: str) -> None:
+    """For a command that starts from fewer statuses than the machine has moves to `to`. Raises InvalidTransition."""
+    check_transition(current=ticket.status, to=to, allowed=dict.fromkeys(statuses, (to,)))
+
+
 def require_editable(ticket: ServiceTicket) -> None:
     """Raises TicketClosed unless jobs, lines and mechanics may change."""
     if ticket.status not in ServiceTicket.EDITABLE:
