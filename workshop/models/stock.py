@@ -35,6 +35,10 @@ class PartQuerySet(models.QuerySet["Part"]):
         """Those of which less is available than their threshold."""
         return self.filter(low_stock_threshold__gt=_exact(F("on_hand") - F("reserved")))
 
+    def sufficient(self) -> PartQuerySet:
+        """The others."""
+        return self.filter(low_stock_threshold__lte=_exact(F("on_hand") - F("reserved")))
+
 
 class Part(TimestampedModel):
     """Something on the shelf. `price` is what it is sold for, `cost` what its supplier takes."""
@@ -82,6 +86,11 @@ class Part(TimestampedModel):
     def available(self) -> Decimal:
         """What can still be promised to somebody."""
         return self.on_hand - self.reserved
+
+    @property
+    def is_low(self) -> bool:
+        """Whether less is available than the threshold."""
+        return self.available < self.low_stock_threshold
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep the key in step with the SKU, whoever saves."""

@@ -11,7 +11,7 @@ from workshop.models import LowStockAlert, Part
 def settle_alerts(*, parts: Collection[Part], now: datetime) -> None:
     """Open and close the alerts of parts as these stand now. The caller holds the parts' locks, so that nobody else
     does the same; archived parts are not missed."""
-    low = {part.pk: part for part in parts if part.archived_at is None and part.available < part.low_stock_threshold}
+    low = {part.pk: part for part in parts if part.archived_at is None and part.is_low}
     alerts = LowStockAlert.objects.filter(part__in=parts, closed_at=None)
     open_for = set(alerts.values_list("part_id", flat=True))
     LowStockAlert.objects.bulk_create(

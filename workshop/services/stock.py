@@ -17,7 +17,7 @@ from django.db.models import F
 from django.db.models.functions import Round
 
 from accounts.models import User
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, NotFound, Unprocessable
 from workshop import caches
 from workshop.models import Part, PartLine, StockMovement
 from workshop.services.alerts import settle_alerts
@@ -64,6 +64,13 @@ class StockLimit(Conflict):
 
     code = "stock_limit"
     detail = f"At most {MAX_QUANTITY} of a part can be on hand."
+
+
+class QuantityNotPositive(Unprocessable):
+    """A movement of nothing."""
+
+    code = "quantity_not_positive"
+    detail = "State a quantity above zero."
 
 
 class _Entry(NamedTuple):
@@ -155,7 +162,9 @@ def receive(
     reference: str = "",
     reason: str = "",
 ) -> None:
-    """Put more on the shelf; `reference` is the delivery note. Raises StockLimit, NotFound."""
+    """Put more on the shelf; `reference` is the delivery note. Raises QuantityNotPositive, StockLimit,
+    NotFound."""
+    _require_positive(quantity)
     entry = _Entry(part_id, Kind.RECEIVE, quantity)
     if _apply([entry], now=now):
         if Part.objects.filter(pk=part_id).exists():
@@ -178,7 +187,8 @@ def adjust(*, part_id: int, counted: Decimal, reason: str, actor: User | None, n
 
 @transaction.atomic
 def scrap(*, part_id: int, quantity: Decimal, reason: str, actor: User | None, now: datetime) -> None:
-    """Throw away some of what is available. Raises InsufficientStock, NotFound."""
+    """Throw away some of what is available. Raises QuantityNotPositive, InsufficientStock, NotFound."""
+    _require_positive(quantity)
     entry = _Entry(part_id, Kind.SCRAP, quantity)
     short = _apply([entry], now=now)
     if short:
@@ -187,6 +197,11 @@ def scrap(*, part_id: int, quantity: Decimal, reason: str, actor: User | None, n
             raise NotFound
         raise InsufficientStock(attr="quantity", meta={"shortages": shortages})
     _append([entry], actor=actor, now=now, reason=reason)
+
+
+def _require_positive(quantity: Decimal) -> None:
+    if quantity <= 0:
+        raise QuantityNotPositive(attr="quantity")
 
 
 def _claim(lines: Iterable[PartLine], current: Stock, to: Stock, *, refuse: Collection[Stock] = ()) -> list[PartLine]:
