@@ -101,7 +101,7 @@ def link_customer(*, user: User, now: datetime) -> Customer | None:  # noqa: ARG
 
 
 @transaction.atomic
-def create_customer(*, data: Mapping[str, Any], now: datetime) -> Customer:  # noqa: ARG001
+def create_customer(*, data: Mapping[str, Any]) -> Customer:
     """Write down a customer. Unless `user` is told, the one who has proven the address is linked.
 
     Raises CustomerEmailTaken, UserIsCustomer.
@@ -113,7 +113,7 @@ def create_customer(*, data: Mapping[str, Any], now: datetime) -> Customer:  # n
 
 
 @transaction.atomic
-def update_customer(*, customer: Customer, actor: User, data: Mapping[str, Any], now: datetime) -> Customer:  # noqa: ARG001
+def update_customer(*, customer: Customer, actor: User, data: Mapping[str, Any]) -> Customer:
     """Change the named fields; customers change their own name and phone, and take over their account's address.
 
     A walk-in whose address changes is linked as in `create_customer`. Raises StaffField, EmailNotOwn,
@@ -133,7 +133,7 @@ def update_customer(*, customer: Customer, actor: User, data: Mapping[str, Any],
 
 
 @transaction.atomic
-def delete_customer(*, customer: Customer, now: datetime) -> None:  # noqa: ARG001
+def delete_customer(*, customer: Customer) -> None:
     """Delete a customer of whom there is nothing, with what was mailed to a walk-in. Raises CustomerInUse, NotFound."""
     # Not the weaker lock: a ticket that refers to the row must wait for what becomes of it.
     locked = Customer.objects.select_for_update(of=("self",)).filter(pk=customer.pk).first()
