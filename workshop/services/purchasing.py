@@ -293,9 +293,10 @@ def _check_arrivals(lines: Mapping[int, PurchaseOrderLine], arrivals: Sequence[A
             raise UnknownOrderLine(attr=f"lines.{index}.line")
         if times[arrival["line"]] > 1:
             raise DuplicateLine(attr=f"lines.{index}.line")
+    named = [(lines[arrival["line"]], arrival["quantity"].quantize(THOUSANDTH)) for arrival in arrivals]
     too_many = [
         {"line": line.pk, "part": line.part_id, "ordered": line.quantity, "received": line.received, "arrived": arrived}
-        for line, arrived in ((lines[arrival["line"]], arrival["quantity"]) for arrival in arrivals)
+        for line, arrived in named
         if line.received + arrived > line.quantity
     ]
     if too_many:

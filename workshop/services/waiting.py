@@ -11,7 +11,7 @@ Whoever brings stock in does it in one transaction and in this order, which is t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from accounts.models import User
+from common.doorbell import ring_on_commit
 from workshop.models import Job, Part, PartLine, ServiceTicket
 from workshop.services import stock
 from workshop.services.states import Via, move_ticket
@@ -43,10 +44,17 @@ def lock_waiting(*, part_ids: Collection[int]) -> list[ServiceTicket]:
     return list(tickets.select_for_update(of=("self",), no_key=True).order_by("pk"))
 
 
-def lock_parts(*, part_ids: Iterable[int], tickets: Sequence[ServiceTicket]) -> dict[int, Part]:
+def lock_parts(*, part_ids: Collection[int], tickets: Sequence[ServiceTicket]) -> dict[int, Part]:
     """These parts and all that the locked `tickets` lack, locked by id before the first of them changes: what one
-    ticket takes must not come after what the other took."""
-    return stock.lock_parts(part_ids={*part_ids, *_lacked_by(tickets).values_list("part_id", flat=True)})
+    ticket takes must not come after what the other took.
+
+    A ticket that came to lack one of them after the tickets were locked is left to the sweep, which is rung for: a
+    ticket is never locked after a part.
+    """
+    parts = stock.lock_parts(part_ids={*part_ids, *_lacked_by(tickets).values_list("part_id", flat=True)})
+    if lacking_lines().filter(part_id__in=part_ids).exclude(job__ticket__in=tickets).exists():
+        ring_on_commit("workshop.tasks.resume_waiting")
+    return parts
 
 
 def resume(*, tickets: Sequence[ServiceTicket], actor: User | None, now: datetime) -> list[ServiceTicket]:
