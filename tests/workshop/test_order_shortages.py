@@ -95,6 +95,17 @@ def test_parts_are_kept_at_their_thresholds(client: APIClient, supplier: Supplie
     assert quantities(collect(client)) == {low.pk: "7.000", both.pk: "5.000"}
 
 
+def test_a_line_is_filled_as_far_as_it_can_hold(client: APIClient, supplier: Supplier) -> None:
+    most = "999999999.999"
+    part, unknown = PartFactory(supplier=supplier), PartFactory()
+    for short in (part, part, unknown, unknown):
+        lacking(short, most)
+    assert quantities(collect(client)) == {part.pk: most}
+    answer = collect(client)
+    assert quantities(answer) == {part.pk: most}
+    assert answer["without_supplier"][0]["quantity"] == most
+
+
 @pytest.mark.parametrize(
     "facts",
     [

@@ -12,6 +12,7 @@ from django_celery_beat.models import PeriodicTask
 from tests.workshop.factories import JobFactory, PartFactory, PartLineFactory, TicketFactory
 from workshop.models import Job, Part, PartLine, ServiceTicket, TicketEvent
 from workshop.services import stock, waiting
+from workshop.tasks import resume_waiting
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -164,4 +165,7 @@ def test_one_ticket_that_fails_does_not_stop_the_rest(monkeypatch: pytest.Monkey
 
 
 def test_the_sweep_is_scheduled() -> None:
+    job = job_lacking(PartFactory(on_hand=1))
+    resume_waiting()
+    assert status_of(job) == "in_progress"
     assert PeriodicTask.objects.get(task="workshop.tasks.resume_waiting").enabled

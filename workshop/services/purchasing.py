@@ -338,7 +338,7 @@ def _add_to_drafts(drafts: dict[int, PurchaseOrder], rows: Sequence[Shortage], *
         if line is None:
             new.append(_new_line(drafts[supplier_id], {"part": part, "quantity": quantity}))
         else:
-            line.quantity += quantity
+            line.quantity = min(line.quantity + quantity, stock.MAX_QUANTITY)
             changed.append(line)
     PurchaseOrderLine.objects.bulk_update(changed, ["quantity"])
     PurchaseOrderLine.objects.bulk_create(new)
@@ -350,7 +350,8 @@ def _or_zero(sums: QuerySet[Any, Any]) -> Coalesce:
 
 
 def _quantity_to_order(part: Any) -> Decimal:
-    """Of a part with its `lacking` and `expected`. Rounded, because SQLite adds decimals as floats."""
+    """Of a part with its `lacking` and `expected`, as far as a line can hold it. Rounded, because SQLite adds decimals
+    as floats."""
     threshold = part.low_stock_threshold if part.archived_at is None else Decimal(0)
     quantity: Decimal = part.lacking + threshold - part.available - part.expected
-    return quantity.quantize(THOUSANDTH)
+    return min(quantity.quantize(THOUSANDTH), stock.MAX_QUANTITY)
