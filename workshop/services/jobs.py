@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from common.errors import Conflict
+from common.errors import Conflict, Unprocessable
 from common.transitions import check_transition
+from workshop import pricing
 from workshop.models import Job, PartLine, ServiceTicket
 from workshop.services import stock, waiting
 from workshop.services.clocks import stop_clocks
@@ -37,6 +38,7 @@ from workshop.services.states import (
 from workshop.services.tickets import PriceNotAllowed, hold_for_parts, may_price
 
 MAX_JOBS = 100
+MAX_AMOUNT = Decimal("9999999999.99")  # What an invoice can hold.
 
 
 class JobInProgress(Conflict):
@@ -51,6 +53,13 @@ class TooManyJobs(Conflict):
 
     code = "too_many_jobs"
     detail = f"A ticket has at most {MAX_JOBS} jobs."
+
+
+class AmountTooLarge(Unprocessable):
+    """The jobs of the ticket would cost more than an invoice can hold."""
+
+    code = "amount_too_large"
+    detail = f"A ticket costs at most {MAX_AMOUNT}."
 
 
 @transaction.atomic
@@ -75,7 +84,7 @@ def add_job(*, ticket: ServiceTicket, data: Mapping[str, Any], actor: User, now:
 def update_job(*, job: Job, data: Mapping[str, Any], actor: User, now: datetime) -> Job:
     """Change title or tax rate; the tax is a part of the price, so its change is like one of a line.
 
-    Raises TicketClosed, JobInProgress, PriceNotAllowed.
+    Raises TicketClosed, JobInProgress, PriceNotAllowed, AmountTooLarge.
     """
     job = lock_editable_job(job)
     changed = {name: value for name, value in data.items() if getattr(job, name) != value}
@@ -89,6 +98,7 @@ def update_job(*, job: Job, data: Mapping[str, Any], actor: User, now: datetime)
     job.save(update_fields=[*changed, "updated_at"])
     record(job.ticket, "job_changed", job=job, note=note, actor=actor, now=now)
     if "tax_rate" in changed:
+        check_amount(job.ticket)
         reopen_agreement(job, actor=actor, now=now)
     elif job.state != State.PROPOSED:
         supersede_estimate(job.ticket)
@@ -210,6 +220,13 @@ def reopen_agreement(job: Job, *, actor: User, now: datetime) -> None:
         move_job(job, State.PROPOSED, actor=actor, now=now, note="Its lines have changed.")
     supersede_estimate(job.ticket)
     _settle(job.ticket, actor=actor, now=now, via=Via.STAFF)
+
+
+def check_amount(ticket: ServiceTicket) -> None:
+    """After a change of lines. Raises AmountTooLarge."""
+    whole = ticket.jobs.prefetch_related("labour_lines", "part_lines", "fee_lines")
+    if pricing.amounts_of_jobs(whole).gross > MAX_AMOUNT:
+        raise AmountTooLarge
 
 
 def _release(job: Job, *, actor: User | None, now: datetime) -> None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from accounts.models import User
 from common.errors import Conflict, NotFound
 from workshop.models import FeeLine, Job, LabourLine, PartLine
-from workshop.services.jobs import lock_editable_job, reopen_agreement
+from workshop.services.jobs import check_amount, lock_editable_job, reopen_agreement
 from workshop.services.states import record
 from workshop.services.tickets import PriceNotAllowed, may_price
 
@@ -29,7 +29,8 @@ class TooManyLines(Conflict):
 
 @transaction.atomic
 def add_labour_line(*, job: Job, data: Mapping[str, Any], actor: User, now: datetime) -> LabourLine:
-    """Hours of a mechanic, at the mechanic's rate of today. Raises what `lock_editable_job` raises, TooManyLines."""
+    """Hours of a mechanic, at the mechanic's rate of today. Raises what `lock_editable_job` raises, TooManyLines,
+    AmountTooLarge."""
     line = LabourLine(job=job, rate=data["mechanic"].hourly_rate, **data)
     return _add(line, actor=actor, now=now)
 
@@ -59,7 +60,7 @@ def add_fee_line(*, job: Job, data: Mapping[str, Any], actor: User, now: datetim
 def update_line(*, line: Line, data: Mapping[str, Any], actor: User, now: datetime) -> Line:
     """Change the named fields. Another mechanic's hours cost that mechanic's rate of today.
 
-    Raises PriceNotAllowed, TicketClosed, JobInProgress, NotFound.
+    Raises PriceNotAllowed, TicketClosed, JobInProgress, AmountTooLarge, NotFound.
     """
     job = lock_editable_job(line.job)
     line = _locked(line, job)
@@ -75,6 +76,7 @@ def update_line(*, line: Line, data: Mapping[str, Any], actor: User, now: dateti
     for name, value in changed.items():
         setattr(line, name, value)
     line.save(update_fields=[*changed, "updated_at"])
+    check_amount(job.ticket)
     record(job.ticket, "line_changed", job=job, note=f"{_text(line)}: {note}", actor=actor, now=now)
     return line
 
@@ -97,6 +99,7 @@ def _add(line: Line, *, actor: User, now: datetime) -> Line:
         raise TooManyLines
     reopen_agreement(job, actor=actor, now=now)
     line.save()
+    check_amount(job.ticket)
     record(job.ticket, "line_added", job=job, note=_text(line), actor=actor, now=now)
     return line
 

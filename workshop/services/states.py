@@ -18,7 +18,7 @@ State = Job.State
 Via = TicketEvent.Via
 
 TICKET_MOVES: Mapping[str, tuple[str, ...]] = {
-    Status.DRAFT: (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.CANCELLED),
+    Status.DRAFT: (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED, Status.CANCELLED),
     Status.AWAITING_AUTHORISATION: (Status.AUTHORISED, Status.DECLINED, Status.CANCELLED),
     Status.AUTHORISED: (
         Status.IN_PROGRESS, Status.ON_HOLD, Status.AWAITING_AUTHORISATION, Status.DECLINED, Status.CANCELLED,
@@ -136,12 +136,9 @@ def settle_ticket(ticket: ServiceTicket, *, actor: User | None, now: datetime, v
 
     Work that has begun goes on whatever happens to other jobs: only tickets before it are settled.
     """
-    waiting = (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED)
-    states = set(ticket.jobs.exclude(state=State.CANCELLED).values_list("state", flat=True))
-    if ticket.status == Status.DRAFT and states & set(Job.AGREED):
-        move_ticket(ticket, Status.AUTHORISED, actor=actor, now=now, via=via)
-    if ticket.status not in waiting:
+    if ticket.status not in (Status.DRAFT, Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED):
         return
+    states = set(ticket.jobs.exclude(state=State.CANCELLED).values_list("state", flat=True))
     if states & set(Job.AGREED):
         target = Status.AUTHORISED
     elif states == {State.DECLINED}:

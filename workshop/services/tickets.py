@@ -246,6 +246,7 @@ def complete_ticket(*, ticket: ServiceTicket, actor: User, now: datetime) -> Ser
         reasons = _what_is_missing(ticket)
         if reasons:
             raise NotReady(meta={"reasons": reasons})
+    require_status(ticket, Status.REVIEW, to=Status.COMPLETED)
     move_ticket(ticket, Status.COMPLETED, actor=actor, now=now, completed_at=now)
     _write_to_vehicle(ticket, actor=actor, now=now)
     messages.tell_customer(
