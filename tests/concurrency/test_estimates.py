@@ -109,10 +109,8 @@ def test_sent_by_many_at_once_each_link_has_a_version_and_one_counts() -> None:
 def test_an_answer_and_a_cancellation_leave_nothing_reserved() -> None:
     for _ in range(5):
         link = sent_estimate()
-        actor = UserFactory()
-        cancel = partial(
-            atomically, partial(tickets.cancel_ticket, ticket=link.ticket, actor=actor, now=timezone.now())
-        )
+        facts = {"ticket": link.ticket, "reason": "", "consumed_parts": None, "actor": UserFactory()}
+        cancel = partial(atomically, partial(tickets.cancel_ticket, now=timezone.now(), **facts))
         decided, cancelled = race([decide(link, "authorise", "authorise"), cancel])
         assert not isinstance(cancelled, Exception), cancelled
         assert isinstance(decided, TicketClosed | estimates.Estimate)

@@ -20,7 +20,7 @@ from workshop.services import estimates
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
-PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+PHONE = {"viewport": {"width": 320, "height": 640}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PICTURES = os.environ.get("ESTIMATE_PICTURES")  # A folder for pictures to be looked at.
 
@@ -34,7 +34,7 @@ def opened(chromium: str, link: EstimateLink, **device: Any) -> Iterator[Page]:
         browser = driver.chromium.launch(executable_path=chromium)
         page = browser.new_context(java_script_enabled=False, **device).new_page()
         troubles: list[str] = []
-        page.on("console", lambda message: troubles.append(message.text))
+        page.on("console", lambda message: None if "status of 4" in message.text else troubles.append(message.text))
         page.on("requestfailed", lambda request: troubles.append(request.url))
         foreign = [site]
         page.on("request", lambda request: None if request.url.startswith(site) else foreign.append(request.url))
@@ -121,4 +121,7 @@ def test_choosing_nothing_and_a_void_link_are_pages_too(chromium: str, link: Est
         page.get_by_role("button", name="Send my decision").click()
         expect(page.get_by_role("alert")).to_contain_text("Nothing is chosen yet.")
         picture(page, "phone-4-nothing-chosen")
+        page.goto(page.url + "x", wait_until="commit")
+        expect(page.get_by_role("heading", level=1)).to_have_text("This link is not valid")
+        picture(page, "phone-5-not-valid")
     assert [job.state for job in jobs_of(link)] == ["authorisation_required"] * 2
