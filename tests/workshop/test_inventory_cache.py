@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,10 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from accounts.models import User
+from accounts.tokens import issue_tokens
+from tests.concurrency.second_server import second_server
+from tests.concurrency.served import served
 from tests.workshop.factories import PartFactory, PartLineFactory
 from workshop.models import Part
 from workshop.services import inventory, stock
@@ -85,3 +91,22 @@ def test_zero_turns_the_cache_off(client: APIClient, part: Part, settings: Any) 
     client.get(URL)
     Part.objects.update(name="Changed")
     assert client.get(URL).json()["results"][0]["name"] == "Changed"
+
+
+@pytest.mark.slow
+def test_a_change_in_one_process_shows_with_the_next_request_to_another(user: User, part: Part) -> None:
+    token = issue_tokens(user=user, now=timezone.now()).access
+
+    def shown(server: str) -> str:
+        # One host name for both, so that both read the same entry of the cache.
+        headers = {"Authorization": f"Bearer {token}", "Host": "localhost"}
+        with urllib.request.urlopen(urllib.request.Request(server + URL, headers=headers), timeout=60) as answer:
+            on_hand: str = json.load(answer)["results"][0]["on_hand"]
+        return on_hand
+
+    with served() as here, second_server() as there:
+        assert [shown(server) for server in (here, there, here)] == ["5.000"] * 3
+        Part.objects.update(on_hand=9)  # Behind the services' back: both go on reading what is kept.
+        assert [shown(server) for server in (here, there)] == ["5.000"] * 2
+        stock.receive(part_id=part.pk, quantity=Decimal(1), actor=None, now=NOW)
+        assert [shown(server) for server in (there, here)] == ["10.000"] * 2
