@@ -30,7 +30,10 @@ def claims(user: User) -> dict[str, Any]:
 
 
 def test_who_proves_the_address_of_a_walk_in_is_that_customer() -> None:
-    walk_in, person = CustomerFactory(email="dana@example.com"), UserFactory(email="Dana@Example.com", email_verified_at=None)
+    walk_in, person = (
+        CustomerFactory(email="dana@example.com"),
+        UserFactory(email="Dana@Example.com", email_verified_at=None),
+    )
     prove_address(person)
     walk_in.refresh_from_db()
     assert walk_in.user == person
@@ -67,7 +70,9 @@ def test_who_is_a_customer_already_stays_that_one() -> None:
 def test_a_customer_with_the_proven_address_of_a_user_is_linked_when_written_down(as_user: Any, make_user: Any) -> None:
     proven, unproven = UserFactory(), UserFactory(email_verified_at=None)
     client = as_user(make_user(roles=["service_advisor"]))
-    shown = [client.post("/api/workshop/customers", {"name": "C", "email": who.email}).json() for who in (proven, unproven)]
+    shown = [
+        client.post("/api/workshop/customers", {"name": "C", "email": who.email}).json() for who in (proven, unproven)
+    ]
     assert [row["user"] for row in shown] == [proven.pk, None]
     kept = client.patch(f"/api/workshop/customers/{shown[0]['id']}", {"user": None})
     assert kept.json()["user"] is None

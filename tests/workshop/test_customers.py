@@ -188,9 +188,7 @@ def test_another_customer_is_like_one_that_does_not_exist(
     assert (hidden.status_code, hidden.content) == (404, missing.content)
 
 
-def test_only_staff_with_the_permission_add_and_delete(
-    as_user: Any, make_user: Any, user: User, own: Customer
-) -> None:
+def test_only_staff_with_the_permission_add_and_delete(as_user: Any, make_user: Any, user: User, own: Customer) -> None:
     for person in (user, make_user(roles=["finance"]), make_user(roles=["mechanic"])):
         client = as_user(person)
         assert client.post(URL, {"name": "Casey", "email": "c@example.com"}).status_code == 403
