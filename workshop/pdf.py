@@ -24,7 +24,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import registerFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, HRFlowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, HRFlowable, PageTemplate, Paragraph, Spacer, Table
 
 from common.money import Amounts, total_of
 from workshop.calendar import business_day
@@ -35,8 +35,10 @@ for _name in (REGULAR, BOLD):
     registerFont(TTFont(_name, Path(__file__).parent / "fonts" / f"{_name}.ttf"))
 
 INK, QUIET, ACCENT, TINT, RULE = (HexColor(f"#{code}") for code in ("1b2430", "5b6673", "1f4e79", "eef3f8", "c6d0da"))
-MARGIN = 18 * mm
+MARGIN, FOOT = 18 * mm, 22 * mm
 WIDTH = A4[0] - 2 * MARGIN
+LEADING = 1.35
+KEPT = 12  # Sums on the page of the last line; many tax rates may make more than a page.
 COLUMNS = (WIDTH - 96 * mm, 25 * mm, 24 * mm, 17 * mm, 30 * mm)
 
 
@@ -45,23 +47,39 @@ def _style(name: str, size: float, *, bold: bool = False, color: Any = INK, righ
         name,
         fontName=BOLD if bold else REGULAR,
         fontSize=size,
-        leading=size * 1.35,
+        leading=size * LEADING,
         textColor=color,
         **({"alignment": TA_RIGHT} if right else {}),
     )
 
 
 TEXT, NUMBER = _style("text", 9), _style("number", 9, right=True)
-STRONG, STRONG_NUMBER = _style("strong", 9, bold=True), _style("strong number", 9, bold=True, right=True)
+STRONG = _style("strong", 9, bold=True)
 SMALL = _style("small", 7.5, color=QUIET)
-LABEL, LABEL_NUMBER = _style("label", 7.5, color=QUIET), _style("label number", 7.5, color=QUIET, right=True)
 ISSUER = _style("issuer", 15, bold=True, color=ACCENT)
 TITLE = _style("title", 20, color=ACCENT, right=True)
 SUBTITLE = _style("subtitle", 10, bold=True, right=True)
-DUE, DUE_NUMBER = (
-    _style("due", 11, bold=True, color=ACCENT),
-    _style("due number", 11, bold=True, color=ACCENT, right=True),
-)
+
+_PLAIN: list[Any] = [
+    ("LEFTPADDING", (0, 0), (-1, -1), 0),
+    ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+    ("TOPPADDING", (0, 0), (-1, -1), 0),
+    ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
+    ("VALIGN", (0, 0), (-1, -1), "TOP"),
+]
+_TABLE = [
+    *_PLAIN,
+    ("TOPPADDING", (0, 0), (-1, -1), 1.1 * mm),
+    ("BOTTOMPADDING", (0, 0), (-1, -1), 1.1 * mm),
+    ("LEFTPADDING", (0, 0), (0, -1), 2 * mm),
+    ("RIGHTPADDING", (-1, 0), (-1, -1), 2 * mm),
+    ("FONT", (0, 0), (-1, -1), REGULAR, 9, 9 * LEADING),
+    ("TEXTCOLOR", (0, 0), (-1, -1), INK),
+    ("ALIGN", (1, 0), (-1, -1), "RIGHT"),
+    ("FONTSIZE", (0, 0), (-1, 0), 7.5),
+    ("TEXTCOLOR", (0, 0), (-1, 0), QUIET),
+    ("LINEBELOW", (0, 0), (-1, 0), 0.8, ACCENT),
+]
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,7 @@ def invoice_pdf(invoice: Invoice) -> bytes:
         ("Date of invoice", f"{business_day(invoice.issued_at):%d %B %Y}"),
         ("Date of service", f"{invoice.service_date:%d %B %Y}"),
         ("Repair order", invoice.ticket.number),
-        ("Status", invoice.get_status_display()),
+        ("Status", invoice.get_status_display().capitalize()),
     ]
     lines = [
         PrintedLine(
@@ -154,21 +172,22 @@ def credit_note_pdf(note: CreditNote) -> bytes:
 
 def _render(document: Document) -> bytes:
     target = BytesIO()
-    template = SimpleDocTemplate(
+    title = f"{document.title} {document.number}"
+    frame = Frame(MARGIN, FOOT, WIDTH, A4[1] - MARGIN - FOOT, *[0] * 4)
+    template = BaseDocTemplate(
         target,
         pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
-        topMargin=MARGIN,
-        bottomMargin=22 * mm,
-        title=f"{document.title} {document.number}",
+        pageTemplates=[PageTemplate(frames=[frame])],
+        title=title,
         author=settings.WORKSHOP_NAME,
+        subject=title,
+        creator="Forecourt",
         lang="en",
         invariant=1,
     )
 
     def numbered(*args: Any, **kwargs: Any) -> NumberedCanvas:
-        return NumberedCanvas(*args, foot=f"{settings.WORKSHOP_NAME}  ·  {document.title} {document.number}", **kwargs)
+        return NumberedCanvas(*args, foot=f"{settings.WORKSHOP_NAME}  ·  {title}", **kwargs)
 
     template.build(list(_story(document)), canvasmaker=numbered)
     return target.getvalue()
@@ -208,9 +227,7 @@ def _story(document: Document) -> Iterable[Flowable]:
     yield HRFlowable(width="100%", thickness=1.2, color=ACCENT, spaceAfter=5 * mm)
     yield _parties(document)
     yield Spacer(0, 7 * mm)
-    yield _table(document.lines)
-    yield Spacer(0, 3 * mm)
-    yield KeepTogether([_sums(document)])
+    yield _table(document)
     if document.note:
         yield Spacer(0, 6 * mm)
         yield _text(document.note, TEXT)
@@ -236,8 +253,8 @@ def _parties(document: Document) -> Table:
     contact = [line for line in (invoice.customer_email, invoice.customer_phone) if line]
     vehicle = [part for part in (*invoice.vehicle_text.split(", "), odometer and f"Odometer {odometer}") if part]
     columns = [
-        [_text("Customer", LABEL), _text(invoice.customer_name, STRONG), *(_text(line, TEXT) for line in contact)],
-        [_text("Vehicle", LABEL), *(_text(line, TEXT) for line in vehicle)],
+        [_text("Customer", SMALL), _text(invoice.customer_name, STRONG), *(_text(line, TEXT) for line in contact)],
+        [_text("Vehicle", SMALL), *(_text(line, TEXT) for line in vehicle)],
         [_facts(document.facts)],
     ]
     widths = (WIDTH * 0.32, WIDTH * 0.3, WIDTH * 0.38)
@@ -245,24 +262,16 @@ def _parties(document: Document) -> Table:
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> Table:
-    rows = [[_text(label, LABEL), _text(value, NUMBER)] for label, value in facts]
+    rows = [[_text(label, SMALL), _text(value, NUMBER)] for label, value in facts]
     return Table(rows, colWidths=(WIDTH * 0.16, WIDTH * 0.22), style=[*_PLAIN, ("BOTTOMPADDING", (0, 0), (-1, -1), 1)])
 
 
-def _table(lines: Sequence[PrintedLine]) -> Table:
-    """The lines under their jobs. The head is repeated on every page, and a job's heading does not stand alone."""
-    heads = ("Description", "Quantity", "Unit price", "Tax", "Amount")
-    rows: list[list[Any]] = [[_text(head, LABEL if head == heads[0] else LABEL_NUMBER) for head in heads]]
-    style: list[Any] = [
-        *_PLAIN,
-        ("TOPPADDING", (0, 0), (-1, -1), 2.2 * mm / 2),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2 * mm / 2),
-        ("LEFTPADDING", (0, 0), (0, -1), 2 * mm),
-        ("RIGHTPADDING", (-1, 0), (-1, -1), 2 * mm),
-        ("LINEBELOW", (0, 0), (-1, 0), 0.8, ACCENT),
-        ("LINEBELOW", (0, -1), (-1, -1), 0.8, ACCENT),
-    ]
-    for job, of_job in groupby(lines, key=lambda line: line.job):
+def _table(document: Document) -> Table:
+    """The lines under their jobs, and the sums. The head is repeated on every page; no heading of a job and no sums
+    stand alone. Cells that cannot need a second line are plain strings, which are laid out ten times as fast."""
+    rows: list[list[Any]] = [["Description", "Quantity", "Unit price", "Tax", "Amount"]]
+    style: list[Any] = [*_TABLE]
+    for job, of_job in groupby(document.lines, key=lambda line: line.job):
         heading = len(rows)
         rows.append([_text(job, STRONG), "", "", "", ""])
         style += [
@@ -271,6 +280,9 @@ def _table(lines: Sequence[PrintedLine]) -> Table:
             ("NOSPLIT", (0, heading), (-1, heading + 1)),
         ]
         rows += [_row(line) for line in of_job]
+    last = len(rows) - 1
+    rows += [["", label, "", "", _money(amount)] for label, amount in _sums(document)]
+    style += _style_of_sums(last + 1, total=len(rows) - len(document.sums), end=len(rows) - 1)
     return Table(rows, colWidths=COLUMNS, repeatRows=1, style=style)
 
 
@@ -281,35 +293,34 @@ def _row(line: PrintedLine) -> list[Any]:
     return [
         description,
         _text(f"{_short(line.quantity)} {line.unit}".strip(), NUMBER),
-        _text(_money(line.unit_price), NUMBER),
-        _text(f"{_short(line.tax_rate)} %", NUMBER),
-        _text(_money(line.amounts.net), NUMBER),
+        _money(line.unit_price),
+        f"{_short(line.tax_rate)} %",
+        _money(line.amounts.net),
     ]
 
 
-def _sums(document: Document) -> Table:
-    total = total_of(line.amounts for line in document.lines)
-    rows = [[_text("Subtotal", TEXT), _text(_money(total.net), NUMBER)]]
+def _sums(document: Document) -> Iterable[tuple[str, Decimal]]:
+    """What stands below the lines: the sums by tax rate, and the document's own."""
+    yield "Subtotal", total_of(line.amounts for line in document.lines).net
     for rate, amounts in _taxes(document.lines):
-        label = f"Tax {_short(rate)} % on {_money(amounts.net)}"
-        rows.append([_text(label, TEXT), _text(_money(amounts.tax), NUMBER)])
-    taxed = len(rows)
-    *others, (label, amount) = document.sums
-    for name, value in others:
-        first = len(rows) == taxed
-        rows.append([_text(name, STRONG if first else TEXT), _text(_money(value), STRONG_NUMBER if first else NUMBER)])
-    rows.append([_text(label, DUE), _text(_money(amount), DUE_NUMBER)])
-    style = [
-        *_PLAIN,
-        ("TOPPADDING", (0, 0), (-1, -1), 1 * mm),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 1 * mm),
-        ("LEFTPADDING", (0, 0), (0, -1), 2 * mm),
-        ("RIGHTPADDING", (-1, 0), (-1, -1), 2 * mm),
-        ("LINEABOVE", (0, taxed), (-1, taxed), 0.5, RULE),
-        ("BACKGROUND", (0, -1), (-1, -1), TINT),
-        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        yield f"Tax {_short(rate)} % on {_money(amounts.net)}", amounts.tax
+    yield from document.sums
+
+
+def _style_of_sums(first: int, *, total: int, end: int) -> list[Any]:
+    """Of the rows from `first` to `end`, of which those from `total` on are the document's own."""
+    return [
+        ("NOSPLIT", (0, first - 1), (-1, min(first - 1 + KEPT, end))),
+        ("LINEBELOW", (0, first - 1), (-1, first - 1), 0.8, ACCENT),
+        ("ALIGN", (1, first), (1, end), "LEFT"),
+        ("LEFTPADDING", (1, first), (1, end), 2 * mm),
+        ("FONTNAME", (1, total), (-1, end), BOLD),
+        ("LINEABOVE", (1, total), (-1, total), 0.5, RULE),
+        ("FONTSIZE", (1, end), (-1, end), 11),
+        ("BOTTOMPADDING", (1, end), (-1, end), 1.7 * mm),
+        ("TEXTCOLOR", (1, end), (-1, end), ACCENT),
+        ("BACKGROUND", (1, end), (-1, end), TINT),
     ]
-    return Table(rows, colWidths=(52 * mm, 34 * mm), hAlign="RIGHT", style=style)
 
 
 def _taxes(lines: Sequence[PrintedLine]) -> list[tuple[Decimal, Amounts]]:
@@ -326,12 +337,3 @@ def _money(amount: Decimal) -> str:
 def _short(number: Decimal) -> str:
     """Without zeros at the end: 1.500 -> 1.5, 20.00 -> 20."""
     return f"{number:,f}".rstrip("0").rstrip(".") if "." in str(number) else f"{number:,f}"
-
-
-_PLAIN: list[Any] = [
-    ("LEFTPADDING", (0, 0), (-1, -1), 0),
-    ("RIGHTPADDING", (0, 0), (-1, -1), 0),
-    ("TOPPADDING", (0, 0), (-1, -1), 0),
-    ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
-    ("VALIGN", (0, 0), (-1, -1), "TOP"),
-]

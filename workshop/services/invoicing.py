@@ -128,7 +128,7 @@ def _status_of(invoice: Invoice) -> Invoice.Status:
 
 
 def _snapshot(ticket: ServiceTicket, amounts: Amounts) -> Invoice:
-    customer, vehicle = ticket.customer, ticket.vehicle
+    customer = ticket.customer
     return Invoice(
         ticket=ticket,
         customer=customer,
@@ -137,7 +137,7 @@ def _snapshot(ticket: ServiceTicket, amounts: Amounts) -> Invoice:
         customer_phone=customer.phone,
         vehicle_text=_vehicle_text(ticket),
         odometer=ticket.odometer_out,
-        odometer_unit=vehicle.mileage_unit if vehicle else "",
+        odometer_unit=ticket.odometer_unit,
         service_date=ticket.service_date,
         currency=settings.DEFAULT_CURRENCY,
         subtotal=amounts.net,

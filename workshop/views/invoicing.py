@@ -19,13 +19,14 @@ from rest_framework.reverse import reverse
 from accounts.idempotency import idempotent
 from common import clock
 from common.conditional import etag_of, is_current, tag_of
-from common.permissions import HasPerm
+from common.permissions import SignedIn
 from common.renderers import JSONRenderer, dump_json
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
 from workshop import pdf
 from workshop.filters.invoicing import InvoiceFilter
 from workshop.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from workshop.models.stock import QUANTITY
+from workshop.permissions import ObjectPerm
 from workshop.serializers.invoicing import (
     CreditNoteCreateSerializer,
     CreditNoteSerializer,
@@ -180,7 +181,7 @@ class PDFMixin:
 def _lines() -> Prefetch[Any]:
     """The lines of invoices, each with what was taken back of it."""
     credited = Coalesce(Sum("credit_note_lines__quantity"), Value(Decimal(0)), output_field=DecimalField(**QUANTITY))
-    return Prefetch("lines", InvoiceLine.objects.annotate(credited_quantity=credited))
+    return Prefetch("lines", InvoiceLine.objects.annotate(credited_quantity=credited).order_by("position"))
 
 
 def _credit_notes() -> QuerySet[CreditNote]:
@@ -210,7 +211,7 @@ class InvoiceCommand:
         return Response(data, status=201, headers={"ETag": etag_of(data), "Location": location})
 
     # Stands here, so that no viewset can take the command without it.
-    invoice.kwargs["permission_classes"] = [HasPerm.of("workshop.add_invoice")]
+    invoice.kwargs["permission_classes"] = [SignedIn, ObjectPerm.of("workshop.add_invoice")]
 
 
 def _shown() -> QuerySet[Invoice]:
@@ -231,9 +232,9 @@ class InvoiceViewSet(PDFMixin, ListMixin, RetrieveMixin, ApiViewSet):
     filterset_class = InvoiceFilter
     action_serializers = {"list": InvoiceSummarySerializer}
     action_permissions = {
-        "record_payment": [HasPerm.of("workshop.add_payment")],
-        "refunds": [HasPerm.of("workshop.add_payment")],
-        "issue_credit_note": [HasPerm.of("workshop.add_creditnote")],
+        "record_payment": [SignedIn, ObjectPerm.of("workshop.add_payment")],
+        "refunds": [SignedIn, ObjectPerm.of("workshop.add_payment")],
+        "issue_credit_note": [SignedIn, ObjectPerm.of("workshop.add_creditnote")],
     }
 
     def get_queryset(self) -> QuerySet[Invoice]:
