@@ -74,6 +74,21 @@ def test_jobs_are_satisfied_one_by_one_and_the_ticket_waits_for_the_last() -> No
     assert (status_of(job), stocks_of(job), stocks_of(second)) == ("on_hold", ["reserved"], ["none"])
 
 
+def test_tenths_add_up() -> None:
+    part = PartFactory(on_hand=Decimal("0.3"), reserved=Decimal("0.1"))
+    job = JobFactory(ticket=TicketFactory(**HELD), state="authorised")
+    PartLineFactory(job=job, part=part, quantity=Decimal("0.2"))
+    assert sweep() == 1
+
+
+def test_tickets_for_which_nothing_is_there_cost_nothing(django_assert_num_queries: Any) -> None:
+    part = PartFactory()
+    for _ in range(5):
+        job_lacking(part)
+    with django_assert_num_queries(1):
+        assert sweep() == 0
+
+
 def test_two_lines_of_one_part_need_both_quantities() -> None:
     part = PartFactory(on_hand=3)
     job = job_lacking(part, part, quantity=2)

@@ -19,6 +19,7 @@ from itertools import groupby
 import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models.functions import Round
 
 from accounts.models import User
 from common.doorbell import ring_on_commit
@@ -79,16 +80,20 @@ def resume(*, tickets: Sequence[ServiceTicket], actor: User | None, now: datetim
 
 
 def resume_waiting(*, now: datetime) -> int:
-    """The sweep for stock that came free otherwise: counted, released, given back. Each ticket is handled in its own
-    transaction, the oldest promise first; one that somebody else holds has its turn next time. Answers how many
-    resumed."""
-    lacking = Exists(lacking_lines().filter(job__ticket=OuterRef("pk")))
-    waiting = ServiceTicket.objects.filter(lacking, status__in=ServiceTicket.EDITABLE)
+    """The sweep for stock that came free otherwise: counted, released, given back. Each ticket for which something is
+    there is handled in its own transaction, the oldest promise first; one that somebody else holds has its turn next
+    time. Answers how many resumed."""
+    # Rounded, because SQLite adds decimals as floats.
+    reserved_then = Round(F("part__reserved") + F("quantity"), precision=stock.PLACES)
+    there_is_one = lacking_lines().alias(reserved_then=reserved_then).filter(part__on_hand__gte=F("reserved_then"))
+    hopeful = ServiceTicket.objects.filter(
+        Exists(there_is_one.filter(job__ticket=OuterRef("pk"))), status__in=ServiceTicket.EDITABLE
+    )
     resumed = 0
-    for pk in waiting.order_by(F("promised_at").asc(nulls_last=True), "pk").values_list("pk", flat=True):
+    for pk in hopeful.order_by(F("promised_at").asc(nulls_last=True), "pk").values_list("pk", flat=True):
         try:
             with transaction.atomic():
-                locked = waiting.filter(pk=pk).select_for_update(of=("self",), no_key=True, skip_locked=True)
+                locked = hopeful.filter(pk=pk).select_for_update(of=("self",), no_key=True, skip_locked=True)
                 resumed += len(resume(tickets=list(locked), actor=None, now=now))
         except Exception:
             logger.exception("resume_waiting_failed", ticket=pk)
