@@ -19,9 +19,10 @@ Via = TicketEvent.Via
 
 TICKET_MOVES: Mapping[str, tuple[str, ...]] = {
     Status.DRAFT: (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED, Status.CANCELLED),
-    Status.AWAITING_AUTHORISATION: (Status.AUTHORISED, Status.DECLINED, Status.CANCELLED),
+    Status.AWAITING_AUTHORISATION: (Status.AUTHORISED, Status.DECLINED, Status.DRAFT, Status.CANCELLED),
     Status.AUTHORISED: (
-        Status.IN_PROGRESS, Status.ON_HOLD, Status.AWAITING_AUTHORISATION, Status.DECLINED, Status.CANCELLED,
+        Status.IN_PROGRESS, Status.ON_HOLD, Status.AWAITING_AUTHORISATION, Status.DECLINED, Status.DRAFT,
+        Status.CANCELLED,
     ),
     Status.IN_PROGRESS: (Status.REVIEW, Status.ON_HOLD, Status.CANCELLED),
     Status.ON_HOLD: (Status.AUTHORISED, Status.IN_PROGRESS, Status.CANCELLED),
@@ -145,6 +146,8 @@ def settle_ticket(ticket: ServiceTicket, *, actor: User | None, now: datetime, v
         target = Status.DECLINED
     elif states & {State.AUTHORISATION_REQUIRED}:
         target = Status.AWAITING_AUTHORISATION
+    elif ticket.status in (Status.AWAITING_AUTHORISATION, Status.AUTHORISED):
+        target = Status.DRAFT  # Nothing is agreed on any more, and nothing waits for an answer.
     else:
         return
     if ticket.status != target:
