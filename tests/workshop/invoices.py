@@ -11,7 +11,9 @@ from accounts.models import User
 from tests.factories import UserFactory
 from tests.workshop.factories import FeeLineFactory, JobFactory, LabourLineFactory, PartLineFactory, TicketFactory
 from workshop.models import Invoice, InvoiceLine, Job, ServiceTicket
+from workshop.services.credit_notes import Credited, issue_credit_note
 from workshop.services.invoicing import issue_invoice
+from workshop.services.payments import record_payment
 
 TOTAL = Decimal("138.00")
 
@@ -35,6 +37,15 @@ def issued_invoice(ticket: ServiceTicket | None = None, *, actor: User | None = 
     """Of the ticket, or of a `completed_ticket` with such fields."""
     ticket = ticket or completed_ticket(**fields)
     return issue_invoice(ticket=ticket, actor=actor or UserFactory(), now=timezone.now())
+
+
+def credited_invoice(*, actor: User, **fields: Any) -> Invoice:
+    """One that was paid, and then credited for its parts: 24.00 are to be refunded."""
+    invoice, now = issued_invoice(actor=actor, **fields), timezone.now()
+    record_payment(invoice=invoice, amount=TOTAL, method="cash", actor=actor, now=now)
+    lines: list[Credited] = [{"line": line_of(invoice, "part").pk, "quantity": Decimal(2)}]
+    issue_credit_note(invoice=invoice, lines=lines, reason="Not fitted.", actor=actor, now=now)
+    return invoice
 
 
 def line_of(invoice: Invoice, kind: str) -> InvoiceLine:

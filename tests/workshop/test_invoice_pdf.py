@@ -140,7 +140,8 @@ def test_threads_do_not_mix_their_documents(invoice: Invoice) -> None:
 def test_errors_are_json_whatever_is_accepted(
     client: APIClient, as_user: Any, other_user: User, invoice: Invoice
 ) -> None:
-    assert client.get(path(invoice), HTTP_ACCEPT="application/pdf").status_code == 200
+    for accepted in ("application/pdf", "application/json", "text/html,*/*;q=0.8"):
+        assert client.get(path(invoice), HTTP_ACCEPT=accepted)["Content-Type"] == "application/pdf"
     assert client.get(path(invoice), HTTP_ACCEPT="image/png").status_code == 406
     refused = as_user(other_user).get(path(invoice), HTTP_ACCEPT="application/pdf")
     assert (refused.status_code, refused["Content-Type"]) == (404, "application/json")

@@ -38,13 +38,22 @@ class ToDayFilter(DateFilter):
         return qs.filter(**{f"{self.field_name}__lt": start_of(value + timedelta(days=1))})
 
 
+class NumberFilter(TextFilter):
+    """A whole number of a document."""
+
+    meaning = "The whole number, whatever its case."
+
+    def parse(self, raw: str) -> str:
+        return super().parse(raw).upper()
+
+
 class InvoiceFilter(StrictFilterSet):
     """Invoices; the days are those of issue."""
 
     status = ChoiceFilter("status", choices=Invoice.Status.choices)
     customer = IdFilter("customer_id")
     ticket = IdFilter("ticket_id")
-    number = TextFilter("number", "iexact", max_length=20)
+    number = NumberFilter("number", max_length=20)
     from_ = FromDayFilter("issued_at")
     to = ToDayFilter("issued_at")
     search = SearchFilter(fields=("number", "customer_name"))
