@@ -10,6 +10,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.privacy import delete_account
+from common.errors import NotFound
 from tests.concurrency.race import race
 from tests.factories import UserFactory
 from tests.workshop.factories import CustomerFactory
@@ -46,11 +48,11 @@ def test_without_the_lock_they_refuse_each_other(monkeypatch: pytest.MonkeyPatch
     def only_read(user_id: int) -> User:
         return User.objects.get(pk=user_id)
 
-    def look(**_: Any) -> None:
+    def look(_: User) -> None:
         all_have_looked.wait(timeout=30)
 
     monkeypatch.setattr("workshop.services.customers.lock_user", only_read)
-    monkeypatch.setattr("workshop.services.customers.link_customer", look)
+    monkeypatch.setattr("workshop.services.customers._take_walk_in", look)
     results = first_requests(UserFactory())
     assert sum(isinstance(result, CustomerEmailTaken) for result in results) == AT_ONCE - 1
 
@@ -67,6 +69,15 @@ def test_an_advisor_and_the_customers_first_request_end_in_one_row() -> None:
         row = Customer.objects.get(email=person.email)
         assert row.user == person
         assert all(result == row or isinstance(result, CustomerEmailTaken) for result in (made, written))
+
+
+def test_of_who_leaves_during_a_first_request_nothing_stays() -> None:
+    for _ in range(5):
+        person, now = UserFactory(), timezone.now()
+        left, asked = race([partial(delete_account, user=person, now=now), partial(customer_of, user=person, now=now)])
+        assert left is None
+        assert isinstance(asked, Customer | NotFound)
+        assert not Customer.objects.exists()
 
 
 def test_of_equal_suppliers_and_mechanics_one_is_written() -> None:

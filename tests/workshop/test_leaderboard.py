@@ -18,6 +18,7 @@ from accounts.tokens import issue_tokens
 from tests.concurrency.second_server import second_server
 from tests.concurrency.served import served
 from tests.workshop.factories import LabourLineFactory, MechanicFactory, TicketFactory
+from workshop import caches
 from workshop.models import Mechanic, ServiceTicket
 from workshop.services.mechanics import create_mechanic, delete_mechanic, update_mechanic
 from workshop.services.states import lock_ticket, move_ticket
@@ -25,6 +26,12 @@ from workshop.services.states import lock_ticket, move_ticket
 pytestmark = pytest.mark.django_db
 URL = "/api/workshop/mechanics/leaderboard"
 Status = ServiceTicket.Status
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept(user: User) -> None:
+    """A cache in the database outlives a test with real transactions."""
+    caches.leaderboard.bump()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def lock_customer(customer_id: int) -> Customer:
 
 
 @transaction.atomic
-def customer_of(*, user: User, now: datetime) -> Customer:
+def customer_of(*, user: User, now: datetime) -> Customer:  # noqa: ARG001
     """The user's customer row: the one they have, else that of a walk-in with their address, else a new one.
 
     Locks the user. Raises EmailNotVerified, and CustomerEmailTaken when the address still stands with the customer
@@ -83,21 +83,16 @@ def customer_of(*, user: User, now: datetime) -> Customer:
         return customer
     if locked.email_verified_at is None:
         raise EmailNotVerified
-    return link_customer(user=locked, now=now) or _save(
+    return _take_walk_in(locked) or _save(
         Customer(user=locked, name=locked.get_full_name()[:200], email=locked.email, phone=locked.phone)
     )
 
 
-def link_customer(*, user: User, now: datetime) -> Customer | None:  # noqa: ARG001 - a hook of accounts.registry
-    """Give a user, whose row is locked and whose address is proven, the walk-in of that address. None without one, and
-    for a user who is a customer already."""
-    if Customer.objects.filter(user=user).exists():
-        return None
-    walk_in = Customer.objects.select_for_update(of=("self",), no_key=True).filter(email=user.email, user=None).first()
-    if walk_in is not None:
-        walk_in.user = user
-        walk_in.save(update_fields=["user", "updated_at"])
-    return walk_in
+def link_customer(*, user: User, now: datetime) -> None:  # noqa: ARG001 - a hook of accounts.registry
+    """Give a user, whose row is locked and whose address is proven, the walk-in of that address. Nothing happens
+    without one, and to a user who is a customer already."""
+    if not Customer.objects.filter(user=user).exists():
+        _take_walk_in(user)
 
 
 @transaction.atomic
@@ -143,6 +138,15 @@ def delete_customer(*, customer: Customer) -> None:
         raise CustomerInUse
     forget_address(locked.email)
     locked.delete()
+
+
+def _take_walk_in(user: User) -> Customer | None:
+    walk_ins = Customer.objects.select_for_update(of=("self",), no_key=True)
+    walk_in = walk_ins.filter(email=user.email, user=None).first()
+    if walk_in is not None:
+        walk_in.user = user
+        walk_in.save(update_fields=["user", "updated_at"])
+    return walk_in
 
 
 def _stored(name: str, value: Any) -> Any:
