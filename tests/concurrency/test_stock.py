@@ -8,19 +8,23 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from accounts.models import Notification
+from accounts.tokens import issue_tokens
 from tests.concurrency.race import race
+from tests.concurrency.second_server import second_server
+from tests.concurrency.served import served
 from tests.conftest import MakeUser
 from tests.workshop.factories import JobFactory, PartFactory, PartLineFactory
 from workshop.models import LowStockAlert, Part, PartLine
 from workshop.services import inventory, stock
 from workshop.services.alerts import mail_low_stock
 from workshop.services.audit import audit_stock
-from workshop.services.inventory import PartInUse
+from workshop.services.inventory import PartInUse, SkuTaken
 from workshop.services.stock import InsufficientStock, StockConflict
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,6 +81,23 @@ def test_without_the_condition_all_of_them_get_it(monkeypatch: pytest.MonkeyPatc
     part = PartFactory(on_hand=1)
     race([partial(stock.reserve, lines=[line], **WHO) for line in lines_of(part, AT_ONCE)])
     assert reservations(part) == (1, AT_ONCE)
+
+
+@pytest.mark.slow
+def test_over_two_processes_nobody_takes_what_is_not_there(make_user: MakeUser) -> None:
+    """Sixteen callers scrap one piece each of ten; nobody hears of a lock."""
+    part = PartFactory(on_hand=10)
+    token = issue_tokens(user=make_user(roles=["service_advisor"]), now=timezone.now()).access
+
+    def scrap(server: str) -> int:
+        url = f"{server}/api/workshop/inventory/{part.pk}/scrap"
+        body = {"quantity": 1, "reason": "Rusty."}
+        return httpx.post(url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code
+
+    with served() as here, second_server() as there:
+        answers = race([partial(scrap, server) for server in (here, there) * 8])
+    assert sorted(answers, key=str) == [200] * 10 + [409] * 6
+    assert audit_stock(now=NOW).details == []
 
 
 def crossing() -> list[list[PartLine]]:
@@ -216,3 +237,11 @@ def test_a_part_is_deleted_or_used_and_never_both() -> None:
         exists = Part.objects.filter(pk=part.pk).exists()
         assert isinstance(results[0], PartInUse) == exists
         assert (results[1] is None) == exists
+
+
+def test_of_parts_with_one_sku_one_is_made() -> None:
+    facts = {"name": "Oil filter", "price": Decimal(1), "cost": Decimal(1)}
+    spellings = ["of 1", "OF 1", "Of  1", "oF 1"]
+    results = race([partial(inventory.create_part, data={**facts, "sku": sku}, now=NOW) for sku in spellings])
+    assert sum(isinstance(result, SkuTaken) for result in results) == 3
+    assert Part.objects.count() == 1

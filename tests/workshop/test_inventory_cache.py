@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 URL = "/api/workshop/inventory"
 NOW = timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """The cache in the database outlives a test with real transactions."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import structlog
@@ -59,7 +60,8 @@ def audit_stock(*, now: datetime) -> StockAudit:
     for kind, pk, expected, found in _differences():
         differences += 1
         if len(details) < MOST_DETAILS:
-            details.append({"kind": kind, "id": pk, "expected": str(expected), "found": str(found)})
+            # As many places as are stored: a sum of floats has none to speak of.
+            details.append({"kind": kind, "id": pk, "expected": str(expected.quantize(found)), "found": str(found)})
     audit = StockAudit.objects.create(
         at=now,
         parts=Part.objects.count(),
@@ -72,7 +74,7 @@ def audit_stock(*, now: datetime) -> StockAudit:
     return audit
 
 
-def _differences() -> Iterator[tuple[str, int, Any, Any]]:
+def _differences() -> Iterator[tuple[str, int, Decimal, Decimal]]:
     for check in _sums():
         for pk, expected, found in check.differences().iterator():
             yield check.kind, pk, expected, found
