@@ -16,7 +16,7 @@ from tests.concurrency.race import race
 from tests.factories import UserFactory
 from tests.workshop.estimates import jobs_of, sent_estimate
 from workshop.models import EstimateLink, Part, PartLine, ServiceTicket, StockMovement
-from workshop.services import estimates, tickets
+from workshop.services import estimates, lines, tickets
 from workshop.services.estimates import EstimateSuperseded, JobNotOpen
 from workshop.services.states import TicketClosed, lock_ticket
 
@@ -96,6 +96,21 @@ def test_without_the_lock_a_void_estimate_is_agreed_to(monkeypatch: pytest.Monke
     decide(link, "decline")()
     assert link.ticket.events.get(kind="estimate_decided").new == "1"
     assert EstimateLink.objects.filter(ticket=link.ticket).count() == 2
+
+
+def test_a_price_that_changes_at_the_same_moment_is_never_agreed_to() -> None:
+    """Either the answer is refused, or the change came after it and asks the customer again."""
+    for _ in range(5):
+        link = sent_estimate()
+        brakes, _ = jobs_of(link)
+        facts = {"line": brakes.labour_lines.get(), "data": {"hours": Decimal(9)}, "actor": UserFactory()}
+        change = partial(atomically, partial(lines.update_line, now=timezone.now(), **facts))
+        decided, changed = race([decide(link, "authorise"), change])
+        assert not isinstance(changed, Exception), changed
+        assert isinstance(decided, EstimateSuperseded | estimates.Estimate), decided
+        brakes.refresh_from_db()
+        assert brakes.state == "authorisation_required"
+        assert brakes.part_lines.get().stock == "none"
 
 
 def test_sent_by_many_at_once_each_link_has_a_version_and_one_counts() -> None:

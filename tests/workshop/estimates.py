@@ -27,5 +27,5 @@ def sent_estimate(ticket: ServiceTicket | None = None, *, actor: User | None = N
 
 def jobs_of(link: EstimateLink) -> tuple[Job, Job]:
     """Brakes and wipers."""
-    first, second = link.ticket.jobs.order_by("id")
+    first, second = link.ticket.jobs.order_by("id")[:2]
     return first, second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.concurrency.served import served
 from tests.factories import VehicleFactory
 from tests.workshop.estimates import jobs_of, sent_estimate
+from tests.workshop.factories import JobFactory, PartFactory, PartLineFactory, TicketFactory
 from workshop.models import EstimateLink
 from workshop.services import estimates
 
@@ -97,8 +99,20 @@ def test_a_customer_authorises_one_job_and_declines_another(
 def fits(page: Page) -> bool:
     """Whether nothing hangs over the edge of the screen, and whatever is touched is large enough for a finger."""
     width = page.viewport_size["width"] if page.viewport_size else 0
-    boxes = [box for label in page.locator("label, button").all() if (box := label.bounding_box())]
-    return all(box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 44 for box in boxes)
+    boxes = [box for part in page.locator("h1, h2, td, dd, label, button").all() if (box := part.bounding_box())]
+    touched = [box for part in page.locator("label, button").all() if (box := part.bounding_box())]
+    inside = all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+    return inside and all(box["height"] >= 44 for box in touched)
+
+
+def test_long_words_and_large_amounts_stay_on_a_small_screen(chromium: str) -> None:
+    ticket = TicketFactory(customer__name="Wolfeschlegelsteinhausenbergerdorff", description="a" * 200)
+    job = JobFactory(ticket=ticket, title="Donaudampfschifffahrtskapitaensmuetzenreparatur")
+    part = PartFactory(name="Supercalifragilisticexpialidocious-brakepads", unit="litre", price=Decimal("9876543.21"))
+    PartLineFactory(job=job, part=part, quantity=Decimal("1.125"))
+    with opened(chromium, sent_estimate(ticket), **PHONE) as page:
+        picture(page, "phone-6-long")
+        assert fits(page)
 
 
 def test_the_keyboard_is_enough(chromium: str, link: EstimateLink) -> None:

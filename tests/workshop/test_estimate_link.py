@@ -244,3 +244,38 @@ def test_it_counts_against_the_limit_of_the_address(api: APIClient, link: Estima
     settings.DISABLE_THROTTLES = False
     settings.RATE_LIMITS = settings.RATE_LIMITS | {"anonymous": "2/minute"}
     assert [api.get(path(link)).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.fixture
+def advisor(make_user: Any, as_user: Any) -> APIClient:
+    return as_user(make_user(roles=["service_advisor"]))
+
+
+def test_a_line_that_changes_after_it_was_shown_voids_the_link(
+    api: APIClient, link: EstimateLink, advisor: APIClient
+) -> None:
+    brakes, _ = jobs_of(link)
+    line = brakes.labour_lines.get()
+    change = advisor.patch(f"/api/workshop/jobs/{brakes.pk}/labour-lines/{line.pk}", {"hours": "9"})
+    assert change.status_code == 200, change.content
+    for answer in (api.get(path(link)), decide(api, link, wipers="authorise")):
+        assert (answer.status_code, code(answer)) == (409, "estimate_superseded")
+
+
+def test_a_job_that_is_only_proposed_leaves_the_link_alone(
+    api: APIClient, link: EstimateLink, advisor: APIClient
+) -> None:
+    new = advisor.post(f"/api/workshop/service-tickets/{link.ticket_id}/jobs", {"title": "Air conditioning"})
+    assert new.status_code == 201, new.content
+    assert decide(api, link, brakes="authorise").status_code == 200
+
+
+def test_what_staff_decided_meanwhile_shows_and_the_rest_stays_open(
+    api: APIClient, link: EstimateLink, advisor: APIClient
+) -> None:
+    """The customer rang: that changes no price, so the link stays good."""
+    brakes, _ = jobs_of(link)
+    advisor.post(f"/api/workshop/jobs/{brakes.pk}/authorise", {})
+    shown = api.get(path(link)).json()
+    assert [job["state"] for job in shown["jobs"]] == ["authorised", "authorisation_required"]
+    assert decide(api, link, wipers="decline").status_code == 200

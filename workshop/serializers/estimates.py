@@ -82,7 +82,7 @@ class EstimateDecisionSerializer(StrictSerializer):
 class DecideEstimateSerializer(StrictSerializer):
     """An answer to some or all of the jobs that wait for one."""
 
-    decisions = EstimateDecisionSerializer(many=True, allow_empty=False, max_length=MAX_JOBS)
+    decisions = EstimateDecisionSerializer(many=True, allow_empty=False, max_length=MAX_JOBS)  # type: ignore[call-arg]
 
 
 class SentEstimateSerializer(StrictSerializer):

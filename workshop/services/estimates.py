@@ -209,7 +209,7 @@ def _describe(link: EstimateLink, ticket: ServiceTicket) -> Estimate:
 
 def token_of(link: EstimateLink) -> str:
     """The same for the same link, every time."""
-    return signing.Signer(salt=_SALT, sep=".").sign(link.pk)
+    return signing.Signer(salt=_SALT, sep=".").sign(str(link.pk))
 
 
 def url_of(link: EstimateLink) -> str:

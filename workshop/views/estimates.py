@@ -122,6 +122,7 @@ class EstimateView(ApiView):
 
     authentication_classes = ()
     permission_classes = (Public,)
+    more_refusals = ("409",)  # A newer version has replaced it.
 
     @extend_schema(
         summary="Read an estimate",
