@@ -19,7 +19,9 @@ from tests.workshop.factories import (
     PartLineFactory,
     TicketFactory,
 )
-from workshop.models import Customer, EstimateLink, Job, Mechanic, Part, PartLine, ServiceTicket
+from workshop.models import Customer, EstimateLink, FeeLine, Job, Mechanic, Part, PartLine, ServiceTicket
+from workshop.services.jobs import MAX_JOBS
+from workshop.services.lines import MAX_LINES
 
 pytestmark = pytest.mark.django_db
 
@@ -296,6 +298,16 @@ def test_work_that_has_begun_stays_as_agreed(staff: APIClient, ticket: ServiceTi
     ]
     assert {(answer.status_code, error(answer)["code"]) for answer in answers} == {(409, "job_in_progress")}
     assert error(staff.post(f"{url}/decline"))["code"] == "invalid_transition"
+
+
+def test_a_ticket_and_a_job_are_read_as_a_whole_and_have_their_bounds(staff: APIClient, ticket: ServiceTicket) -> None:
+    job = JobFactory(ticket=ticket)
+    Job.objects.bulk_create([Job(ticket=ticket, title="x", tax_rate=0) for _ in range(MAX_JOBS - 1)])
+    answer = staff.post(f"/api/workshop/service-tickets/{ticket.pk}/jobs", {"title": "x"})
+    assert (answer.status_code, error(answer)["code"]) == (409, "too_many_jobs")
+    FeeLine.objects.bulk_create([FeeLine(job=job, title="x", amount=1) for _ in range(MAX_LINES)])
+    answer = staff.post(f"{JOBS}/{job.pk}/fee-lines", {"title": "x", "amount": 1})
+    assert (answer.status_code, error(answer)["code"]) == (409, "too_many_lines")
 
 
 def test_the_number_of_queries_does_not_grow_with_the_jobs(

@@ -82,7 +82,9 @@ def test_a_command_moves_a_ticket_from_the_right_statuses_only(boss: APIClient, 
 
 def test_a_mechanic_of_the_ticket_starts_holds_resumes_and_hands_over(as_user: Any, mechanic: Mechanic) -> None:
     client = as_user(mechanic.user)
-    url = f"{URL}/{in_status('authorised', mechanics=[mechanic]).pk}"
+    ticket = in_status("authorised", mechanics=[mechanic])
+    JobFactory(ticket=ticket, state=Job.State.AUTHORISED)
+    url = f"{URL}/{ticket.pk}"
     held = client.post(f"{url}/hold", {"reason": "sublet"}).json()
     assert (held["status"], held["hold_reason"]) == ("on_hold", "sublet")
     resumed = client.post(f"{url}/resume").json()
@@ -102,6 +104,13 @@ def test_a_hold_says_why_and_stops_the_clocks(staff: APIClient, mechanic: Mechan
     entry.refresh_from_db()
     assert entry.ended_at is not None
     assert ticket.events.get().note == "customer: Calls back."
+
+
+def test_a_ticket_that_lost_its_last_agreed_job_on_hold_resumes_as_a_draft(staff: APIClient) -> None:
+    ticket = TicketFactory(status=Status.ON_HOLD, hold_reason="customer", held_from="authorised")
+    job = JobFactory(ticket=ticket, state=Job.State.AUTHORISED)
+    assert staff.delete(f"/api/workshop/jobs/{job.pk}").status_code == 204
+    assert staff.post(f"{URL}/{ticket.pk}/resume").json()["status"] == "draft"
 
 
 def test_what_is_missing_is_said_all_at_once(staff: APIClient) -> None:
