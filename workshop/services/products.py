@@ -159,16 +159,18 @@ def is_jump(old: Decimal, new: Decimal) -> bool:
 
 @dataclass(slots=True)
 class _Review:
-    """What a page of records means for the products it has: columns to hold by external id, proposals that upstream
-    has overtaken, and new ones."""
+    """What a page of records means for the products it has: columns to hold by external id, products of which others
+    are written while the price is held, proposals that upstream has overtaken, and new ones."""
 
     held: dict[str, set[str]] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)
     overtaken: list[PriceProposal] = field(default_factory=list)
     proposals: list[PriceProposal] = field(default_factory=list)
 
     @property
     def concerned(self) -> set[int]:
-        return {proposal.product_id for proposal in (*self.overtaken, *self.proposals)}
+        """The products to lock: a decision about the price must not come between here and the page's statement."""
+        return self.written | {proposal.product_id for proposal in (*self.overtaken, *self.proposals)}
 
 
 def review_prices(
@@ -214,6 +216,8 @@ def _review(products: Sequence[Product], offers: Mapping[str | None, Mapping[str
         if "price" not in product.locked_fields and is_jump(product.price, offer["price"]):
             held.add("price")
             jumps[product.pk] = (product.price, offer["price"])
+            if any(getattr(product, name) != offer[name] for name in EDITABLE if name != "price"):
+                review.written.add(product.pk)
     asked = set()
     mine = Q(status=Status.PENDING, product__in=products) | Q(status=Status.REJECTED, product__in=list(jumps))
     for proposal in PriceProposal.objects.filter(mine):

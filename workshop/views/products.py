@@ -188,8 +188,8 @@ class ProductViewSet(FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin,
         summary="Make a part of a product",
         description="Or link it to `part`. The part gets the product's SKU as the supplier's and its price as the "
         "cost, and the cost follows it from then on; lines and invoices keep what they have. Its supplier is named "
-        "like the provider, unless `supplier` says who it is. A new part takes name, SKU, description and price over from the "
-        "product where the body names no other.\n\n"
+        "like the provider, unless `supplier` says who it is. A new part takes name, SKU, description and price over "
+        "from the product where the body names no other.\n\n"
         "409 `already_adopted` (`meta.existing_id`), `part_linked`, `sku_taken` (`meta.existing_id`) or "
         "`product_withdrawn`; 422 `sku_required` when neither has an SKU.",
         examples=[
