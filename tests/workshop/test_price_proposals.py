@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -89,3 +90,16 @@ def test_others_see_and_decide_nothing(api: APIClient, as_user: Any, user: User,
 def test_what_is_not_there_is_404_and_a_body_is_refused(client: APIClient, proposal: PriceProposal) -> None:
     assert client.post(f"{URL}/999999/accept").status_code == 404
     assert client.post(f"{URL}/{proposal.pk}/accept", {"price": "1.00"}).status_code == 400
+
+
+def test_a_walk_by_the_time_of_the_decision_passes_those_that_wait(client: APIClient, proposal: PriceProposal) -> None:
+    for status in ("accepted", "rejected"):
+        PriceProposal.objects.create(
+            product=proposal.product, old_price="1.00", new_price="2.00", status=status, decided_at=timezone.now()
+        )
+    met, url = [], f"{URL}?cursor=*&limit=1&ordering=decided_at"
+    while url:
+        page = client.get(url).json()
+        met += [row["id"] for row in page["results"]]
+        url = page["next"]
+    assert sorted(met) == sorted(PriceProposal.objects.values_list("pk", flat=True))

@@ -230,3 +230,16 @@ def test_a_deleted_manual_product_leaves_no_trace(client: APIClient) -> None:
     assert client.delete(f"{URL}/{product.pk}").status_code == 204
     assert client.delete(f"{URL}/{product.pk}").status_code == 404
     assert not SyncSuppression.objects.exists()
+
+
+@pytest.mark.parametrize("ordering", ["price", "-price", "name", "-category", "brand,price", "updated_at"])
+def test_a_walk_by_cursor_meets_every_product_once_in_order(api: APIClient, ordering: str) -> None:
+    for number, price in enumerate(("9.99", "10.00", "10.00", "100.00", "0.01")):
+        ProductFactory(name=f"P{number}", price=price, brand="AB"[number % 2])
+    whole = names(api.get(f"{URL}?ordering={ordering}"))
+    met, url = [], f"{URL}?cursor=*&limit=2&ordering={ordering}"
+    while url:
+        answer = api.get(url)
+        met += names(answer)
+        url = answer.json()["next"]
+    assert met == whole
