@@ -4,6 +4,7 @@ catalogue is filled by the scheduled sync."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -23,28 +24,26 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 class Desk:
-    """The people of the story, each with a client of their own."""
+    """The people of the story, each with a client of their own, which `stack` closes."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, platform: Platform, stack: ExitStack) -> None:
+        self._open = lambda token=None: stack.enter_context(platform.client(token))
+        self.anybody = self._open()
         self.admin = self._signed_in(ADMIN_EMAIL, ADMIN_PASSWORD)
         self.advisor = self._person("advisor@example.com", "service_advisor")
         self.mechanic = self._person("mechanic@example.com", "mechanic")
         self.customer = self._person("customer@example.com")
         self.stranger = self._person("stranger@example.com")
-        self.anybody = platform.client()
 
     def _person(self, email: str, *roles: str) -> httpx.Client:
-        registered = must(
-            self._platform.client().post("/api/auth/register", json={"email": email, "password": PASSWORD})
-        )
+        registered = must(self.anybody.post("/api/auth/register", json={"email": email, "password": PASSWORD}))
         if roles:
             must(self.admin.patch(f"/api/users/{registered['user']['id']}", json={"groups": list(roles)}))
         return self._signed_in(email, PASSWORD)
 
     def _signed_in(self, email: str, password: str) -> httpx.Client:
-        answer = must(self._platform.client().post("/api/auth/login", json={"email": email, "password": password}))
-        return self._platform.client(answer["access_token"])
+        answer = must(self.anybody.post("/api/auth/login", json={"email": email, "password": password}))
+        return self._open(answer["access_token"])
 
 
 def must(response: httpx.Response) -> Any:
@@ -60,8 +59,9 @@ def user_id(client: httpx.Client) -> int:
 
 
 @pytest.fixture(scope="module")
-def desk(platform: Platform) -> Desk:
-    return Desk(platform)
+def desk(platform: Platform) -> Iterator[Desk]:
+    with ExitStack() as stack:
+        yield Desk(platform, stack)
 
 
 def prepared_ticket(desk: Desk) -> dict[str, Any]:

@@ -24,7 +24,8 @@ NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # A Wednesday.
 def invoice(ticket: ServiceTicket, sequence: int, issued_at: datetime, **fields: Any) -> Invoice:
     return Invoice.objects.create(
         number=f"INV-{sequence}", year=2026, sequence=sequence, ticket=ticket, customer=ticket.customer,
-        customer_name="C", customer_email="c@example.com", service_date=issued_at.date(), currency="USD", issued_at=issued_at,
+        customer_name="C", customer_email="c@example.com", service_date=issued_at.date(), currency="USD",
+        issued_at=issued_at,
         **{"subtotal": Decimal(100), "tax_total": Decimal(0), "total": Decimal(100)} | fields,
     )  # fmt: skip
 
@@ -33,7 +34,8 @@ def line(invoice: Invoice, position: int, kind: str, quantity: str, price: str, 
     net = Decimal(quantity) * Decimal(price)
     InvoiceLine.objects.create(
         invoice=invoice, position=position, kind=kind, job_title="J", description="D", unit="h",
-        quantity=Decimal(quantity), unit_price=Decimal(price), unit_cost=None if cost is None else Decimal(cost), tax_rate=0, net=net, tax=0,
+        quantity=Decimal(quantity), unit_price=Decimal(price), unit_cost=None if cost is None else Decimal(cost),
+        tax_rate=0, net=net, tax=0,
     )  # fmt: skip
 
 

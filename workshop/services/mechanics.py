@@ -48,6 +48,14 @@ def mechanic_of(user: User) -> Mechanic | None:
     return Mechanic.objects.filter(user_id=user.pk, active=True).first()
 
 
+def vehicles_in_work(user: User) -> list[int]:
+    """The ids of the vehicles of open tickets that the user works on: a hook of `cars.access`. One query."""
+    tickets = ServiceTicket.objects.filter(
+        mechanics__user=user, mechanics__active=True, vehicle__isnull=False, status__in=ServiceTicket.EDITABLE
+    )
+    return list(tickets.order_by().values_list("vehicle_id", flat=True).distinct())
+
+
 def rank(mechanics: QuerySet[Mechanic], *, start: date | None, end: date | None) -> QuerySet[Any]:
     """Mechanics with their `ticket_count`, the busiest first: tickets they are assigned to, with a service date in the
     inclusive range, cancelled ones left out. Of inactive mechanics only those who have any."""

@@ -17,6 +17,7 @@ from django.db.models import F
 from django.db.models.functions import Round
 
 from accounts.models import User
+from common.doorbell import ring_on_commit
 from common.errors import Conflict, NotFound, Unprocessable
 from workshop import caches
 from workshop.models import Part, PartLine, StockMovement
@@ -117,6 +118,7 @@ def release(*, lines: Sequence[PartLine], actor: User | None, now: datetime) -> 
     moved = _claim(lines, Stock.RESERVED, Stock.NONE)
     _carry_out([_Entry(line.part_id, Kind.RELEASE, line.quantity, line) for line in moved], actor=actor, now=now)
     _mark(lines, moved, Stock.NONE)
+    _offer(moved)
 
 
 @transaction.atomic
@@ -139,6 +141,7 @@ def give_back(*, lines: Sequence[PartLine], actor: User | None, now: datetime, r
         raise StockLimit
     _append(entries, actor=actor, now=now, reason=reason)
     _mark(lines, moved, Stock.RETURNED)
+    _offer(moved)
 
 
 @transaction.atomic
@@ -202,6 +205,12 @@ def scrap(*, part_id: int, quantity: Decimal, reason: str, actor: User | None, n
 def _require_positive(quantity: Decimal) -> None:
     if quantity <= 0:
         raise QuantityNotPositive(attr="quantity")
+
+
+def _offer(freed: Sequence[PartLine]) -> None:
+    """Let the sweep give what became free to tickets that wait for it; they may not be locked after parts."""
+    if freed:
+        ring_on_commit("workshop.tasks.resume_waiting")
 
 
 def _claim(lines: Iterable[PartLine], current: Stock, to: Stock, *, refuse: Collection[Stock] = ()) -> list[PartLine]:

@@ -16,7 +16,7 @@ from workshop import caches
 from workshop.models import Customer, Job, Mechanic, PartLine, ServiceTicket
 from workshop.services import messages, stock
 from workshop.services.clocks import stop_clocks
-from workshop.services.customers import customer_of
+from workshop.services.customers import customer_of, lock_customer
 from workshop.services.states import (
     State,
     Status,
@@ -300,6 +300,7 @@ def reopen_ticket(*, ticket: ServiceTicket, actor: User, now: datetime) -> Servi
 def _open(
     customer: Customer, fields: dict[str, Any], *, actor: User, now: datetime, own_request: bool
 ) -> ServiceTicket:
+    customer = lock_customer(customer.pk)  # Against an erasure meanwhile.
     vehicle, vin = _identify(
         customer,
         fields.pop("vehicle", None),

@@ -27,11 +27,6 @@ from workshop.serializers.tickets import TicketSerializer
 from workshop.services import estimates
 from workshop.services.estimates import Estimate
 
-LINK = {
-    "token": "41.Zp0sJk3mB8wq1VtYH6rXcFzN2uGdEo7aLiQx5TnRb9M",
-    "url": "https://forecourt.example/estimates/41.Zp0sJk3mB8wq1VtYH6rXcFzN2uGdEo7aLiQx5TnRb9M",
-    "expires_at": "2026-12-09T09:30:00Z",
-}
 ESTIMATE = OpenApiExample(
     "an estimate",
     value={

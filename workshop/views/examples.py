@@ -80,6 +80,14 @@ def _answered(name: str, value: dict[str, Any]) -> OpenApiExample:
 
 TICKET_ROW = _answered("a ticket", _ROW)
 TICKET = _answered("a ticket", {**_ROW, "jobs": [_JOB]})
+LINK = {
+    "token": "41.Zp0sJk3mB8wq1VtYH6rXcFzN2uGdEo7aLiQx5TnRb9M",
+    "url": "https://forecourt.example/estimates/41.Zp0sJk3mB8wq1VtYH6rXcFzN2uGdEo7aLiQx5TnRb9M",
+    "expires_at": "2026-12-09T09:30:00Z",
+}
+SENT = _answered(
+    "the ticket and its link", {**_ROW, "status": "awaiting_authorisation", "jobs": [_JOB], "estimate": LINK}
+)
 NEW_TICKET = _sent(
     "taken in by staff",
     {

@@ -36,7 +36,7 @@ from workshop.serializers.tickets import (
 )
 from workshop.services import jobs, tickets
 from workshop.views.estimates import EstimateCommands
-from workshop.views.examples import EVENT, JOB, NEW_JOB, NEW_TICKET, REQUEST, TICKET, TICKET_ROW
+from workshop.views.examples import EVENT, JOB, NEW_JOB, NEW_TICKET, REQUEST, SENT, TICKET, TICKET_ROW
 from workshop.views.invoicing import InvoiceCommand
 
 ADVISES = [SignedIn, ObjectPerm.of("workshop.change_serviceticket")]
@@ -88,7 +88,7 @@ def shown_tickets() -> ServiceTicketQuerySet:
         responses={200: TicketSerializer},
         examples=[OpenApiExample("it leaves", value={"odometer_out": 182455}, request_only=True), TICKET],
     ),
-    send=extend_schema(examples=[TICKET]),
+    send=extend_schema(examples=[SENT]),
     revoke_estimate=extend_schema(examples=[TICKET]),
 )
 class TicketViewSet(EstimateCommands, InvoiceCommand, ListMixin, RetrieveMixin, CreateMixin, PatchMixin, ApiViewSet):
