@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.e2e.processes import ADMIN_EMAIL, ADMIN_PASSWORD, SERVERS, Platform, real_servers, running_platform
+from tests.e2e.people import Desk, must, user_id
+from tests.e2e.processes import SERVERS, Platform, real_servers, running_platform
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.redis, pytest.mark.xdist_group("e2e")]
-PASSWORD = "a long customer word 7"
 
 
 @pytest.fixture(scope="module")
@@ -23,48 +22,23 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield running
 
 
-class Desk:
-    """The people of the story, each with a client of their own, which `stack` closes."""
+class WorkshopDesk(Desk):
+    """With those who meet in a workshop."""
 
     def __init__(self, platform: Platform, stack: ExitStack) -> None:
-        self._open = lambda token=None: stack.enter_context(platform.client(token))
-        self.anybody = self._open()
-        self.admin = self._signed_in(ADMIN_EMAIL, ADMIN_PASSWORD)
-        self.advisor = self._person("advisor@example.com", "service_advisor")
-        self.mechanic = self._person("mechanic@example.com", "mechanic")
-        self.customer = self._person("customer@example.com")
-        self.stranger = self._person("stranger@example.com")
-
-    def _person(self, email: str, *roles: str) -> httpx.Client:
-        registered = must(self.anybody.post("/api/auth/register", json={"email": email, "password": PASSWORD}))
-        if roles:
-            must(self.admin.patch(f"/api/users/{registered['user']['id']}", json={"groups": list(roles)}))
-        return self._signed_in(email, PASSWORD)
-
-    def _signed_in(self, email: str, password: str) -> httpx.Client:
-        answer = must(self.anybody.post("/api/auth/login", json={"email": email, "password": password}))
-        return self._open(answer["access_token"])
-
-
-def must(response: httpx.Response) -> Any:
-    """The answer's JSON, of a request that has to succeed."""
-    assert response.is_success, (
-        f"{response.request.method} {response.request.url}: {response.status_code} {response.text}"
-    )
-    return response.json() if response.content else None
-
-
-def user_id(client: httpx.Client) -> int:
-    return int(must(client.get("/api/auth/me"))["id"])
+        super().__init__(platform, stack)
+        self.advisor = self.person("advisor@example.com", "service_advisor")
+        self.mechanic = self.person("mechanic@example.com", "mechanic")
+        self.customer = self.person("customer@example.com")
 
 
 @pytest.fixture(scope="module")
-def desk(platform: Platform) -> Iterator[Desk]:
+def desk(platform: Platform) -> Iterator[WorkshopDesk]:
     with ExitStack() as stack:
-        yield Desk(platform, stack)
+        yield WorkshopDesk(platform, stack)
 
 
-def prepared_ticket(desk: Desk) -> dict[str, Any]:
+def prepared_ticket(desk: WorkshopDesk) -> dict[str, Any]:
     """A ticket of the customer's own vehicle with two jobs, one of which needs parts."""
     api = desk.advisor
     vehicle = must(
@@ -116,7 +90,7 @@ def prepared_ticket(desk: Desk) -> dict[str, Any]:
     return {"id": ticket["id"], "vehicle": vehicle, "mechanic": mechanic, "part": part, "brakes": brakes, "wash": wash}
 
 
-def test_a_ticket_goes_from_the_estimate_to_the_last_payment(desk: Desk) -> None:
+def test_a_ticket_goes_from_the_estimate_to_the_last_payment(desk: WorkshopDesk) -> None:
     story = prepared_ticket(desk)
     ticket, part, brakes = (f"/api/workshop/{path}" for path in (
         f"service-tickets/{story['id']}", f"inventory/{story['part']['id']}", f"jobs/{story['brakes']['id']}",
@@ -166,7 +140,7 @@ def test_a_ticket_goes_from_the_estimate_to_the_last_payment(desk: Desk) -> None
         assert desk.stranger.get(path).status_code == 404
 
 
-def test_the_catalogue_fills_itself_and_a_product_becomes_a_part(platform: Platform, desk: Desk) -> None:
+def test_the_catalogue_fills_itself_and_a_product_becomes_a_part(platform: Platform, desk: WorkshopDesk) -> None:
     products = "/api/workshop/products"
     platform.until(
         "the catalogue is full",

@@ -84,7 +84,7 @@ def test_what_customers_owe_is_what_is_left() -> None:
     invoice(TicketFactory(), 1, NOW, status="partially_paid", paid=Decimal(40))
     invoice(TicketFactory(), 2, NOW, status="paid", paid=Decimal(100))
     owed = figure(dashboard.invoices_panel, "Owed by customers")
-    assert (owed.value, owed.hint) == ("60.00", "on 1 invoices")
+    assert (owed.value, owed.hint) == ("60.00", "invoices: 1")
 
 
 def test_an_audit_with_differences_alarms() -> None:

@@ -964,6 +964,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name_plural": "time entries",
                 "ordering": ["-id"],
             },
         ),

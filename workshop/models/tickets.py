@@ -272,6 +272,7 @@ class TimeEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "time entries"
         constraints = [
             models.UniqueConstraint(
                 fields=["mechanic"], condition=Q(ended_at__isnull=True), name="time_entry_one_open"
