@@ -72,18 +72,15 @@ class UserAdmin(DjangoUserAdmin, StaffAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # A person is erased through their own account, which keeps what others' records refer to.
 
-    def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
-        """A new account is saved as it is; changes go through the service, which guards the last administrator."""
-        if not change:
-            super().save_model(request, obj, form, change)
-            return
-        changes = {name: form.cleaned_data[name] for name in ACCOUNT_FIELDS if name in form.changed_data}
-        if "groups" in form.changed_data:
-            changes["groups"] = [group.name for group in form.cleaned_data["groups"]]
-        services.update_account(user_id=obj.pk, changes=changes, now=clock.now())
+    def perform_update(self, request: HttpRequest, user: User, data: dict[str, Any]) -> User:
+        """The service guards the last administrator."""
+        changes = {name: value for name, value in data.items() if name in ACCOUNT_FIELDS}
+        if "groups" in data:
+            changes["groups"] = [group.name for group in data["groups"]]
+        return services.update_account(user_id=user.pk, changes=changes, now=clock.now())
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: list[Any], change: bool) -> None:
-        """The service has written the groups already."""
+        """`perform_update` has written the groups already."""
 
     @display(description="roles", label=True)
     def show_roles(self, user: User) -> list[str]:
@@ -169,10 +166,10 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
 class NotificationAdmin(ReadOnlyAdmin):
     """What was said to whom, and whether the mail went out."""
 
-    list_display = ("user", "kind", "title", "created_at", "read_at", "mail_status", "mail_attempts", "mail_error")
+    list_display = ("recipient", "kind", "title", "created_at", "read_at", "mail_status", "mail_attempts", "mail_error")
     list_filter = ("mail_status", "kind")
     list_select_related = ("user",)
-    search_fields = ("user__email", "title")
+    search_fields = ("user__email", "address", "title")
 
 
 @admin.register(Export)

@@ -32,6 +32,7 @@ class Person:
 PEOPLE = (
     Person("admin", "administrator", "Ada"),
     *(Person(role, role, role.replace("_", " ").title()) for role in ROLES),
+    Person("mia", "mechanic", "Mia"),
     Person("alice", "customer", "Alice"),
     Person("bob", "customer", "Bob"),
 )

@@ -58,7 +58,7 @@ def token_fits(generator: PasswordResetTokenGenerator, user: User, token: str) -
 
 def _verification_mail(notification: Notification) -> MailContent | None:
     user = notification.user
-    if user.email_verified_at is not None:
+    if user is None or user.email_verified_at is not None:
         return None
     return MailContent(
         subject="Confirm your e-mail address",
@@ -71,6 +71,8 @@ def _verification_mail(notification: Notification) -> MailContent | None:
 
 
 def _reset_mail(notification: Notification) -> MailContent | None:
+    if notification.user is None:
+        return None
     return MailContent(
         subject="Choose a new password",
         body=(

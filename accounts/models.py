@@ -191,7 +191,8 @@ class LoginCounter(models.Model):
 
 
 class Notification(models.Model):
-    """The outbox: a row in the caller's transaction is read in the app and mailed by a task that claims it."""
+    """The outbox: a row in the caller's transaction is read in the app and mailed by a task that claims it. It is for a
+    user, or by mail alone for the `address` of somebody without an account."""
 
     class MailStatus(models.TextChoices):
         PENDING = "pending"
@@ -200,7 +201,14 @@ class Notification(models.Model):
         FAILED = "failed"
         NONE = "none"
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="notifications")
+    address = models.EmailField(
+        max_length=254,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of somebody without an account, who is mailed.",
+    )
     kind = models.CharField(max_length=64)
     title = models.CharField(max_length=200)
     body = models.TextField(blank=True)
@@ -219,6 +227,13 @@ class Notification(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["user", "kind", "dedupe_key"], name="notification_once"),
+            models.UniqueConstraint(
+                fields=["address", "kind", "dedupe_key"], condition=~Q(address=""), name="notification_once_by_address"
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, address="") | Q(user__isnull=True) & ~Q(address=""),
+                name="notification_has_one_reader",
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "-id"], condition=Q(in_app=True), name="notification_inbox"),
@@ -232,6 +247,11 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def recipient(self) -> str:
+        """Whom it is mailed to."""
+        return self.user.email if self.user is not None else self.address
 
 
 class NotificationPreference(models.Model):

@@ -28,6 +28,7 @@ from accounts.registry import MailContent, NotificationKind, notification_kinds
 from common.clock import now as clock_now
 from common.doorbell import ring_on_commit
 from common.errors import NotFound, Unprocessable
+from common.text import email_key
 
 log = structlog.get_logger(__name__)
 
@@ -73,21 +74,59 @@ def notify(
     in_app, email = _wanted(user, kind, entry)
     if not (in_app or email):
         return None
-    now = now or clock_now()
-    fields = {
-        "title": title[:200],
-        "body": body,
-        "data": dict(data or {}),
-        "in_app": in_app,
-        "created_at": now,
-        "mail_due_at": now,
-        "mail_status": Status.PENDING if email else Status.NONE,
-    }
+    return _write(
+        {"user": user},
+        kind=kind,
+        dedupe_key=dedupe_key,
+        title=title[:200],
+        body=body,
+        data=dict(data or {}),
+        in_app=in_app,
+        mail_status=Status.PENDING if email else Status.NONE,
+        created_at=now or clock_now(),
+    )
+
+
+def notify_address(
+    *,
+    address: str,
+    kind: str,
+    title: str,
+    body: str = "",
+    data: Mapping[str, Any] | None = None,
+    dedupe_key: str | None = None,
+    now: datetime | None = None,
+) -> Notification:
+    """Tells somebody without an account, by mail alone; else as `notify`. There is no preference to heed and nothing to
+    unsubscribe from, so it is for answers to what the person asked for. Raises KeyError for an unknown kind."""
+    _ = notification_kinds[kind]
+    return _write(
+        {"address": email_key(address)},
+        kind=kind,
+        dedupe_key=dedupe_key,
+        title=title[:200],
+        body=body,
+        data=dict(data or {}),
+        in_app=False,
+        mail_status=Status.PENDING,
+        created_at=now or clock_now(),
+    )
+
+
+def forget_address(address: str) -> None:
+    """Deletes what was mailed, or is still to be, to an address as that of somebody without an account."""
+    Notification.objects.filter(address=email_key(address), user=None).delete()
+
+
+def _write(
+    reader: Mapping[str, Any], *, kind: str, dedupe_key: str | None, created_at: datetime, **fields: Any
+) -> Notification:
+    fields |= {"created_at": created_at, "mail_due_at": created_at}
     if dedupe_key is None:
-        row, created = Notification.objects.create(user=user, kind=kind, **fields), True
+        row, created = Notification.objects.create(**reader, kind=kind, **fields), True
     else:
-        row, created = Notification.objects.get_or_create(user=user, kind=kind, dedupe_key=dedupe_key, defaults=fields)
-    if created and email:
+        row, created = Notification.objects.get_or_create(**reader, kind=kind, dedupe_key=dedupe_key, defaults=fields)
+    if created and row.mail_status == Status.PENDING:
         ring_on_commit("accounts.tasks.deliver_notification", row.pk)
     return row
 
@@ -274,20 +313,20 @@ def _message(notification: Notification) -> EmailMultiAlternatives | None:
     """None when there is nobody to write to, or nothing to say, any more."""
     user, kind = notification.user, notification.kind
     entry = notification_kinds[kind]
-    if not user.is_active or not _wanted(user, kind, entry)[1]:
+    if user is not None and not (user.is_active and _wanted(user, kind, entry)[1]):
         return None
     content = entry.build_mail(notification) if entry.build_mail else MailContent(notification.title, notification.body)
     if content is None:
         return None
     context: dict[str, Any] = {"content": content, "site": settings.BACKEND_URL}
     headers = {}
-    if not entry.mandatory:
+    if user is not None and not entry.mandatory:
         token = unsubscribe_token(user=user, kind=kind)
         context |= {"unsubscribe_url": settings.BACKEND_URL + reverse("unsubscribe", args=[token])}
         headers["List-Unsubscribe"] = f"<{context['unsubscribe_url']}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     subject = " ".join(content.subject.split())
     text = render_to_string("accounts/mail/message.txt", context)
-    message = EmailMultiAlternatives(subject, text, to=[user.email], headers=headers)
+    message = EmailMultiAlternatives(subject, text, to=[notification.recipient], headers=headers)
     message.attach_alternative(render_to_string("accounts/mail/message.html", context), "text/html")
     return message

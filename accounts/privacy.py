@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.db import transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db.models import ProtectedError, Q, QuerySet, RestrictedError
 
 from accounts.exports import delete_file
 from accounts.models import Export, IdempotencyRecord, Notification, NotificationPreference, SellerProfile, User
@@ -81,6 +81,14 @@ def _anonymise(user: User, now: datetime) -> None:
     user.save()
 
 
+def _messages_to(user: User) -> QuerySet[Notification]:
+    """Those of the inbox, and those mailed to the address as a walk-in's once the user has proven that it is theirs."""
+    mine = Q(user=user)
+    if user.email_verified_at is not None:
+        mine |= Q(user=None, address=user.email)
+    return Notification.objects.filter(mine)
+
+
 def _own_data(user: User) -> dict[str, Any]:
     return {
         "profile": User.objects.filter(pk=user.pk).values(*_PROFILE).get(),
@@ -91,7 +99,7 @@ def _own_data(user: User) -> dict[str, Any]:
         "sign_ins": list(user.token_families.order_by("created_at").values("created_at", "expires_at", "revoked_at")),
         "notification_preferences": list(user.notification_preferences.values("kind", "in_app", "email")),
         "notifications": list(
-            user.notifications.order_by("id").values("kind", "title", "body", "data", "created_at", "read_at")
+            _messages_to(user).order_by("id").values("kind", "title", "body", "data", "created_at", "read_at")
         ),
         "exports": list(user.exports.order_by("created_at").values("id", "kind", "params", "status", "created_at")),
     }
@@ -100,7 +108,8 @@ def _own_data(user: User) -> dict[str, Any]:
 def _erase_own_data(user: User, *, now: datetime) -> bool:  # noqa: ARG001
     for export_id in Export.objects.filter(owner=user).values_list("pk", flat=True):
         transaction.on_commit(partial(delete_file, export_id))
-    for model in (Notification, NotificationPreference, IdempotencyRecord, SellerProfile):
+    _messages_to(user).delete()
+    for model in (NotificationPreference, IdempotencyRecord, SellerProfile):
         model._default_manager.filter(user=user).delete()
     Export.objects.filter(owner=user).delete()
     user.token_families.all().delete()

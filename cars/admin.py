@@ -9,7 +9,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -35,7 +34,7 @@ from cars.services import cars as registry
 from cars.services import vehicles as garage
 from cars.sync import breaker, runs
 from common import clock
-from common.admin import ReadOnlyAdmin, StaffAdmin
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button
 from common.dashboard import Chart, Figure, panel
 
 STATUS_COLORS = {
@@ -73,14 +72,11 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
     readonly_fields = ("source", "external_id", "locked_fields", "withdrawn_at", "created_by")
     actions = ["unlock"]
 
-    def save_model(self, request: HttpRequest, obj: Car, form: ModelForm, change: bool) -> None:
-        """Through the services, so that keys, locks, history and caches hold as for the API."""
-        data = {name: form.cleaned_data[name] for name in form.changed_data}
-        if change:
-            registry.update_car(car=Car.objects.get(pk=obj.pk), actor=user_of(request), data=data, now=clock.now())
-            return
-        created = registry.create_car(actor=user_of(request), data=data, now=clock.now())
-        obj.pk, obj._state.adding = created.pk, False
+    def perform_create(self, request: HttpRequest, data: dict[str, Any]) -> Car:
+        return registry.create_car(actor=user_of(request), data=data, now=clock.now())
+
+    def perform_update(self, request: HttpRequest, car: Car, data: dict[str, Any]) -> Car:
+        return registry.update_car(car=car, actor=user_of(request), data=data, now=clock.now())
 
     def delete_model(self, request: HttpRequest, obj: Car) -> None:
         registry.delete_car(car=obj, actor=user_of(request))
@@ -102,17 +98,12 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
             )
 
 
-class SyncIssueInline(admin.TabularInline):
+class SyncIssueInline(ReadOnlyInline):
     """The refused records of a run."""
 
     model = SyncIssue
     fields = readonly_fields = ("external_id", "reason", "detail", "created_at")
-    extra = 0
-    can_delete = False
     show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(SyncRun)
@@ -125,6 +116,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("source", "status", "trigger", "full")
     list_select_related = ("triggered_by",)
+    inlines = [SyncIssueInline]
     actions_list = ["sync_now", "sync_everything"]
     actions_detail = ["cancel"]
 
@@ -135,15 +127,15 @@ class SyncRunAdmin(ReadOnlyAdmin):
     def has_sync_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("cars.sync_cars")
 
-    @action(description="Sync now", permissions=["sync"], url_path="sync-now", icon="sync")
+    @button(description="Sync now", permissions=["sync"], url_path="sync-now", icon="sync")
     def sync_now(self, request: HttpRequest) -> HttpResponse:
         return self._request_runs(request, full=False)
 
-    @action(description="Full refresh", permissions=["sync"], url_path="full-refresh", icon="sync_alt")
+    @button(description="Full refresh", permissions=["sync"], url_path="full-refresh", icon="sync_alt")
     def sync_everything(self, request: HttpRequest) -> HttpResponse:
         return self._request_runs(request, full=True)
 
-    @action(description="Cancel this run", permissions=["sync"], url_path="cancel", icon="cancel")
+    @button(description="Cancel this run", permissions=["sync"], url_path="cancel", icon="cancel")
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         run = SyncRun.objects.get(pk=object_id)
         self.run(request, lambda: runs.cancel_run(run=run, now=clock.now()), done="The run was asked to stop.")
@@ -201,16 +193,11 @@ class SyncSuppressionAdmin(StaffAdmin):
         return False
 
 
-class OdometerInline(admin.TabularInline):
+class OdometerInline(ReadOnlyInline):
     """A vehicle's readings, newest first."""
 
     model = OdometerReading
     fields = readonly_fields = ("value", "unit", "at", "source", "forced_reason")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Vehicle)
@@ -245,11 +232,8 @@ class VehicleAdmin(StaffAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Vehicle, form: ModelForm, change: bool) -> None:
-        data = {name: form.cleaned_data[name] for name in form.changed_data}
-        garage.update_vehicle(
-            vehicle=Vehicle.objects.get(pk=obj.pk), actor=user_of(request), data=data, now=clock.now()
-        )
+    def perform_update(self, request: HttpRequest, vehicle: Vehicle, data: dict[str, Any]) -> Vehicle:
+        return garage.update_vehicle(vehicle=vehicle, actor=user_of(request), data=data, now=clock.now())
 
 
 @admin.register(VehicleEvent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -38,6 +38,9 @@ VEHICLES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+OWNED_FOR = timedelta(days=90)  # So that there is room for a history.
+
+
 @transaction.atomic
 def seed(*, now: datetime, restore: bool) -> None:
     """Create what is missing; with `restore` the vehicles begin anew, their timelines and readings too."""
@@ -51,4 +54,4 @@ def seed(*, now: datetime, restore: bool) -> None:
     for email, data in VEHICLES:
         if not Vehicle.objects.filter(vin=data["vin"]).exists():
             owner = User.objects.get(email=email)
-            register_vehicle(owner=owner, actor=owner, data=data, now=now)
+            register_vehicle(owner=owner, actor=owner, data=data, now=now - OWNED_FOR)

@@ -10,6 +10,7 @@ from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from cars.access import vehicles_shown_to
 from common.models import TimestampedModel
 from common.text import natural_key, plate_key
 
@@ -225,8 +226,12 @@ class VehicleQuerySet(models.QuerySet["Vehicle"]):
     """Vehicles as their viewers see them."""
 
     def visible_to(self, user: Any) -> VehicleQuerySet:
-        """The owner's own; everybody's for those who may view the garage. Others see nothing (404, not 403)."""
-        return self if user.has_perm("cars.view_vehicle") else self.filter(owner=user)
+        """The owner's own, and what another app shows this user (`cars.access`); everybody's for those who may view the
+        garage. Others see nothing (404, not 403)."""
+        if user.has_perm("cars.view_vehicle"):
+            return self
+        shown = vehicles_shown_to(user)
+        return self.filter(Q(owner=user) | Q(pk__in=shown)) if shown else self.filter(owner=user)
 
     def live(self) -> VehicleQuerySet:
         """Without the archived ones."""

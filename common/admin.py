@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django_celery_beat import admin as beat_admin
@@ -16,7 +19,8 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from common.errors import DomainError
@@ -43,15 +47,33 @@ class StaffAdmin(ModelAdmin):
         refusal: DomainError | None = getattr(request, "refusal", None)
         return form if refusal is None else _refused(form, refusal)
 
-    def run(self, request: HttpRequest, action: Any, *, done: str) -> bool:
-        """Call `action()`; tell the user `done`, or what the service refused. True when it was done."""
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Through the services: `perform_create(request, data)` and `perform_update(request, instance, data)`, where
+        the page has them, get what was typed. Rules, locks, events and caches then hold as for the API."""
+        data = {name: form.cleaned_data[name] for name in form.changed_data}
+        if change and hasattr(self, "perform_update"):
+            self.perform_update(request, type(obj)._default_manager.get(pk=obj.pk), data)
+        elif not change and hasattr(self, "perform_create"):
+            created = self.perform_create(request, data)
+            obj.pk, obj._state.adding = created.pk, False
+        else:
+            super().save_model(request, obj, form, change)
+
+    def run(self, request: HttpRequest, service: Any, *, done: str) -> bool:
+        """Call `service()`; tell the user `done`, or what the service refused. True when it was done."""
         try:
-            action()
+            service()
         except DomainError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, _explained(error), messages.ERROR)
             return False
         self.message_user(request, done, messages.SUCCESS)
         return True
+
+
+def _explained(refusal: DomainError) -> str:
+    """The refusal, with its reasons where it collects several (`meta.reasons`, each with a `code`)."""
+    reasons = [reason["code"].replace("_", " ") for reason in (refusal.meta or {}).get("reasons", ())]
+    return f"{refusal} ({', '.join(reasons)})" if reasons else str(refusal)
 
 
 def _refused(form: type[forms.ModelForm], refusal: DomainError) -> type[forms.ModelForm]:
@@ -77,6 +99,36 @@ class ReadOnlyAdmin(StaffAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows of a parent that only the system, or the row's own page, writes."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def button(**options: Any) -> Callable[[Any], Any]:
+    """A button on a page or above a list that calls a service; `options` are those of the theme's `action`. The theme
+    makes it a link, which another site could make staff follow: what a browser says comes from elsewhere is refused."""
+
+    def decorate(method: Any) -> Any:
+        @wraps(method)
+        def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+                raise PermissionDenied
+            answer: HttpResponse = method(self, request, *args, **kwargs)
+            return answer
+
+        return action(**options)(guarded)
+
+    return decorate
 
 
 class _TaskSelect(UnfoldAdminSelectWidget, beat_admin.TaskSelectWidget):

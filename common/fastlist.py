@@ -293,7 +293,9 @@ class _Row(dict[str, Any]):
 
 
 def _sort_value(value: Any, term: SortTerm) -> Any:
-    """SQLite answers times as text or without their zone, which is UTC."""
+    """SQLite answers times as text or without their zone, which is UTC, and decimals as other numbers."""
+    if value is not None and isinstance(term.field, models.DecimalField):
+        return Decimal(str(value))
     if value is None or not isinstance(term.field, models.DateTimeField):
         return value
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

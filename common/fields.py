@@ -163,8 +163,11 @@ class IdField(StrictIntegerField):
 class StrictDecimalField(Strict, serializers.DecimalField):
     """A decimal as a plain string or a JSON number, with at most `decimal_places`; answers are strings with all places.
 
-    Bounds are published for the number form and enforced for both.
+    A JSON number beyond the bounds breaks the published schema (400). A string cannot be published with bounds, only
+    with its number of digits, so one beyond them is well-formed and meaningless (422 `out_of_range`).
     """
+
+    default_error_messages = {"out_of_range": "A number from {low} to {high} is expected."}
 
     def __init__(self, *, max_digits: int, decimal_places: int, **kwargs: Any) -> None:
         limit = Decimal(10) ** (max_digits - decimal_places) - Decimal(1).scaleb(-decimal_places)
@@ -190,13 +193,19 @@ class StrictDecimalField(Strict, serializers.DecimalField):
         if isinstance(data, str):
             if not self._enforced.match(data):
                 self.fail("invalid")
-            return Decimal(data)
+            return self._within(Decimal(data))
         if isinstance(data, bool) or not isinstance(data, int | float | Decimal):
             self.fail("invalid")
         number = Decimal(str(data)) if isinstance(data, float) else Decimal(data)
         if not number.is_finite():
             self.fail("invalid")
         return self._fitted(number)
+
+    def _within(self, number: Decimal) -> Decimal:
+        low, high = self.bounds
+        if not low <= number <= high:
+            self.fail("out_of_range", low=low, high=high)
+        return number
 
     def _fitted(self, number: Decimal) -> Decimal:
         """The number with its places. The bounds come first: quantizing a huge exponent would need as many digits."""

@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 CONFLICT_CODES = frozenset({"unique"})
 # What the published schema allows and the world refuses. Codes of the password validators start with `password_`.
-MEANINGLESS_CODES = frozenset({"does_not_exist", "invalid_reference", "semantic"})
+MEANINGLESS_CODES = frozenset({"does_not_exist", "invalid_reference", "out_of_range", "semantic"})
 
 
 class DomainAPIException(exceptions.APIException):

@@ -1,6 +1,6 @@
 """The one way to call other people's servers: bounded in time and size, suspicious of what comes back.
 
-Only JSON, only GET. Numbers with a point come back as Decimal.
+Only GET. Numbers of JSON with a point come back as Decimal.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import random
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn, TypeVar
 
 import httpx
 import structlog
@@ -32,6 +33,7 @@ SAMPLE_BYTES = 500
 _RETRIED_CODES = {"timeout", "connect", "truncated", "bad_json", "rate_limited"}
 _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 60.0
+Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
 
@@ -39,8 +41,8 @@ class OutsideError(Exception):
     """A call failed for good.
 
     `code` is one of timeout, connect, tls, truncated, refused_address, redirect, auth (401, 403),
-    rate_limited (429), status_<number> (other errors of the server), not_json (another content type),
-    bad_json, too_large. `retry_after` is what the server asked for, in seconds, capped. `sample` is the start
+    rate_limited (429), status_<number> (other errors of the server), not_json or unexpected_type (another content
+    type), bad_json, too_large. `retry_after` is what the server asked for, in seconds, capped. `sample` is the start
     of the body, for the operator: it never goes to a client.
     """
 
@@ -138,16 +140,28 @@ class OutsideClient:
         """Seconds left of the budget, negative when it is used up."""
         return self._deadline - time.monotonic()
 
-    def get_json(self, url: str, *, params: Mapping[str, str | int] | None = None) -> Any:
-        """The parsed body of a 2xx answer. Raises OutsideError, RetryLater, or what `wait` raises."""
-        return self.get(url, params=params).data
+    def get_json(self, url: str, *, params: Mapping[str, str | int] | None = None, nan_as_decimal: bool = False) -> Any:
+        """The parsed body of a 2xx answer. Raises OutsideError, RetryLater, or what `wait` raises.
 
-    def get(self, url: str, *, params: Mapping[str, str | int] | None = None) -> Answer:
+        `nan_as_decimal`: NaN and Infinity, which are not JSON, come as such decimals. For lists whose items are checked
+        one by one, so that a bad number does not lose the good ones.
+        """
+        return self.get(url, params=params, nan_as_decimal=nan_as_decimal).data
+
+    def get(self, url: str, *, params: Mapping[str, str | int] | None = None, nan_as_decimal: bool = False) -> Answer:
         """As `get_json`, with the headers."""
+        return self._retried(partial(self._once, url, params, partial(_answer, nan_as_decimal=nan_as_decimal)))
+
+    def download(self, url: str, *, into: IO[bytes], kinds: Collection[str]) -> None:
+        """Write the body of a 2xx answer of one of these content types to a file, chunk by chunk and never more than
+        MAX_BODY_BYTES; each try begins the file anew. Raises as `get_json`."""
+        self._retried(partial(self._once, url, None, partial(_save, into=into, kinds=kinds)))
+
+    def _retried(self, once: Callable[[], Result]) -> Result:
         failures = 0
         while True:
             try:
-                return self._once(url, params)
+                return once()
             except OutsideError as error:
                 delay = self._delay_before_retry(error, failures)
                 if self._on_retry:
@@ -169,13 +183,17 @@ class OutsideClient:
             raise error
         return delay
 
-    def _once(self, url: str, params: Mapping[str, str | int] | None) -> Answer:
+    def _once(
+        self,
+        url: str,
+        params: Mapping[str, str | int] | None,
+        consume: Callable[[httpx.Response, str], Result],
+    ) -> Result:
         target = self._checked(url)
         host = target.host
         try:
             with self._client.stream("GET", target, params=params) as response:
-                body = _read(response, host)
-                return _answer(response, body, host)
+                return consume(response, host)
         except AddressRefusedError as error:
             raise OutsideError("refused_address", host) from error
         except httpx.TimeoutException as error:
@@ -206,6 +224,20 @@ def _read(response: httpx.Response, host: str) -> bytes:
     return bytes(body)
 
 
+def _save(response: httpx.Response, host: str, *, into: IO[bytes], kinds: Collection[str]) -> None:
+    status = response.status_code
+    if not response.is_success:
+        _raise_for_status(response, _read(response, host), host)
+    if _content_type(response).get_content_type() not in kinds:
+        raise OutsideError("unexpected_type", host, status=status, sample=_sample(_read(response, host)))
+    into.seek(0)
+    into.truncate()
+    for chunk in _unpacked(response, host):
+        if into.tell() + len(chunk) > MAX_BODY_BYTES:
+            raise OutsideError("too_large", host, status=status)
+        into.write(chunk)
+
+
 def _unpacked(response: httpx.Response, host: str) -> Iterator[bytes]:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
@@ -224,20 +256,27 @@ def _unpacked(response: httpx.Response, host: str) -> Iterator[bytes]:
         raise OutsideError("truncated", host, status=response.status_code)
 
 
-def _answer(response: httpx.Response, body: bytes, host: str) -> Answer:
-    status = response.status_code
-    if not 200 <= status < 300:
-        _raise_for_status(response, body, host)
+def _content_type(response: httpx.Response) -> Message:
     kind = Message()
     kind["content-type"] = response.headers.get("content-type", "")
+    return kind
+
+
+def _answer(response: httpx.Response, host: str, *, nan_as_decimal: bool) -> Answer:
+    status = response.status_code
+    body = _read(response, host)
+    if not response.is_success:
+        _raise_for_status(response, body, host)
+    kind = _content_type(response)
     charset = str(kind.get_param("charset", "utf-8")).lower()
     subtype = kind.get_content_subtype()
     if kind.get_content_maintype() != "application" or not (subtype == "json" or subtype.endswith("+json")):
         raise OutsideError("not_json", host, status=status, sample=_sample(body))
     if charset not in {"utf-8", "utf8", "us-ascii"}:
         raise OutsideError("not_json", host, status=status, sample=_sample(body))
+    constant = Decimal if nan_as_decimal else _no_constant
     try:
-        data = json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant)
+        data = json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise OutsideError("bad_json", host, status=status, sample=_sample(body)) from error
     return Answer(data=data, headers=response.headers)

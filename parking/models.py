@@ -241,7 +241,9 @@ class Reservation(TimestampedModel):
             models.Index(fields=["starts_at"], name="reservation_due_start", condition=Q(status="reserved")),
             models.Index(fields=["ends_at"], name="reservation_due_end", condition=Q(status="active")),
             models.Index(fields=["released_at", "id"], name="reservation_released", condition=Q(status="completed")),
-            models.Index(fields=["lot"], name="reservation_unpaid", condition=Q(status="completed", paid__lt=F("cost"))),
+            models.Index(
+                fields=["lot"], name="reservation_unpaid", condition=Q(status="completed", paid__lt=F("cost"))
+            ),
         ]
         permissions = [("force_release", "Can release somebody else's vehicle"), ("check_plate", "Can check plates")]
 

@@ -59,6 +59,20 @@ ADMINISTRATOR = ("administrator",)
 OWNER = ("owner",)
 GARAGE_STAFF = ("owner", "service_advisor", "administrator")
 MODERATORS = ("moderator", "administrator")
+BUYERS = ("service_advisor", "administrator")
+ADVISORS = ("service_advisor", "administrator")
+CHANGES_CUSTOMERS = {"owner": 200, "service_advisor": 200, "administrator": 200, "finance": 403}
+# Finance and the customer see the ticket, and that is all.
+SENDS_ESTIMATES = {"service_advisor": 200, "administrator": 200, "finance": 403, "owner": 403}
+# Who sees an invoice, and who makes one, takes its money and credits it; the customer only reads.
+SEES_INVOICES = ("owner", "finance", *ADVISORS)
+KEEPS_BOOKS = {"service_advisor": 201, "finance": 201, "administrator": 201, "owner": 403}
+# Who works on a ticket, who only sees it, and who has no clock on it.
+RUNS_TICKETS = {"service_advisor": 200, "administrator": 200, "finance": 403, "owner": 403}
+SEES_TICKETS = ("owner", "finance", *ADVISORS)
+NO_CLOCK = dict.fromkeys(SEES_TICKETS, 403)
+ADDS = RUNS_TICKETS | {"service_advisor": 201, "administrator": 201}
+REMOVES = RUNS_TICKETS | {"service_advisor": 204, "administrator": 204}
 PARKING_MANAGERS = ("parking_manager", "administrator")
 PARKING_STAFF = ("owner", "parking_attendant", *PARKING_MANAGERS)
 LOT = {"name": "North", "address": "1 Road", "pin_code": "10557", "capacity": 2, "rate": {"price": "3.00"}}
@@ -149,6 +163,171 @@ TABLE: dict[str, Row] = {
     # --- VIN ----------------------------------------------------------------------------------------------------
     "POST /api/vin/decode": signed_in(200, body={"vin": "1HGCM82633A004352"}),
     "GET /api/vin/{vin}": signed_in(200, target="vin"),
+    # --- Customers, mechanics, suppliers ------------------------------------------------------------------------
+    "GET /api/workshop/customers": signed_in(200),
+    "POST /api/workshop/customers": only(201, *ADVISORS, body={"name": "Casey", "email": "casey@example.com"}),
+    "GET /api/workshop/customers/{id}": only(200, "finance", *GARAGE_STAFF, others=404, target="workshop_customer"),
+    "PUT /api/workshop/customers/{id}": Row(
+        401, 404, CHANGES_CUSTOMERS, target="workshop_customer", body={"name": "Casey", "email": "$email"}
+    ),
+    "PATCH /api/workshop/customers/{id}": Row(
+        401, 404, CHANGES_CUSTOMERS, target="workshop_customer", body={"phone": "030 1"}
+    ),
+    "DELETE /api/workshop/customers/{id}": only(204, *ADVISORS, target="workshop_customer"),
+    "GET /api/workshop/mechanics": signed_in(200),
+    "GET /api/workshop/mechanics/leaderboard": signed_in(200),
+    "POST /api/workshop/mechanics": only(
+        201, *ADVISORS, body={"user": "$customer", "display_name": "Mia", "hourly_rate": "72.50"}
+    ),
+    "GET /api/workshop/mechanics/{id}": signed_in(200, target="workshop_mechanic"),
+    "PUT /api/workshop/mechanics/{id}": only(
+        200,
+        *ADVISORS,
+        target="workshop_mechanic",
+        body={"user": "$user", "display_name": "Mia", "hourly_rate": "72.50"},
+    ),
+    "PATCH /api/workshop/mechanics/{id}": only(200, *ADVISORS, target="workshop_mechanic", body={"active": False}),
+    "DELETE /api/workshop/mechanics/{id}": only(204, *ADVISORS, target="workshop_mechanic"),
+    "GET /api/workshop/suppliers": only(200, *ADVISORS),
+    "POST /api/workshop/suppliers": only(201, *ADVISORS, body={"name": "North Parts"}),
+    "GET /api/workshop/suppliers/{id}": only(200, *ADVISORS, target="supplier"),
+    "PUT /api/workshop/suppliers/{id}": only(200, *ADVISORS, target="supplier", body={"name": "North Parts"}),
+    "PATCH /api/workshop/suppliers/{id}": only(200, *ADVISORS, target="supplier", body={"phone": "1"}),
+    "DELETE /api/workshop/suppliers/{id}": only(204, *ADVISORS, target="supplier"),
+    # --- Purchase orders ----------------------------------------------------------------------------------------
+    "GET /api/workshop/purchase-orders": only(200, *BUYERS),
+    "POST /api/workshop/purchase-orders": only(
+        201, *BUYERS, target="purchase_order", body={"supplier": "$supplier", "lines": "$lines"}
+    ),
+    "GET /api/workshop/purchase-orders/{id}": only(200, *BUYERS, target="purchase_order"),
+    "PATCH /api/workshop/purchase-orders/{id}": only(200, *BUYERS, target="purchase_order", body={"lines": "$lines"}),
+    "POST /api/workshop/purchase-orders/from-shortages": only(200, *BUYERS),
+    "POST /api/workshop/purchase-orders/{id}/send": only(200, *BUYERS, target="purchase_order"),
+    "POST /api/workshop/purchase-orders/{id}/cancel": only(200, *BUYERS, target="purchase_order"),
+    "POST /api/workshop/purchase-orders/{id}/receive": only(
+        200, *BUYERS, target="sent_purchase_order", body={"delivery_note": "DN-1", "lines": "$arrivals"}
+    ),
+    # --- Inventory ----------------------------------------------------------------------------------------------
+    "GET /api/workshop/products": public(200),
+    "GET /api/workshop/products/categories": public(200),
+    "POST /api/workshop/products": only(201, *ADVISORS, body={"name": "Wax", "price": "9.90"}),
+    "GET /api/workshop/products/{id}": public(200, target="product"),
+    "PUT /api/workshop/products/{id}": only(200, *ADVISORS, target="product", body={"name": "Wax", "price": "9.90"}),
+    "PATCH /api/workshop/products/{id}": only(200, *ADVISORS, target="product", body={"price": "9.90"}),
+    "DELETE /api/workshop/products/{id}": only(204, *ADVISORS, target="product"),
+    "POST /api/workshop/products/{id}/unlock": only(200, *ADVISORS, target="product"),
+    "POST /api/workshop/products/{id}/adopt": only(201, *ADVISORS, target="product"),
+    "GET /api/workshop/price-proposals": only(200, *ADVISORS),
+    "POST /api/workshop/price-proposals/{id}/accept": only(200, *ADVISORS, target="price_proposal"),
+    "POST /api/workshop/price-proposals/{id}/reject": only(200, *ADVISORS, target="price_proposal"),
+    "GET /api/workshop/inventory": signed_in(200),
+    "POST /api/workshop/inventory": only(
+        201, *ADVISORS, body={"name": "Oil filter", "sku": "OF-2003", "price": "12.90", "cost": "6.40"}
+    ),
+    "GET /api/workshop/inventory/{id}": signed_in(200, target="part"),
+    "PUT /api/workshop/inventory/{id}": only(
+        200, *ADVISORS, target="part", body={"name": "Oil", "sku": "O-1", "price": "12.90", "cost": "6.40"}
+    ),
+    "PATCH /api/workshop/inventory/{id}": only(200, *ADVISORS, target="part", body={"price": "13.50"}),
+    "DELETE /api/workshop/inventory/{id}": only(204, *ADVISORS, target="part"),
+    "POST /api/workshop/inventory/{id}/archive": only(200, *ADVISORS, target="part"),
+    "POST /api/workshop/inventory/{id}/unarchive": only(200, *ADVISORS, target="part"),
+    "POST /api/workshop/inventory/{id}/receive": only(200, *ADVISORS, target="part", body={"quantity": "2"}),
+    "POST /api/workshop/inventory/{id}/adjust": only(
+        200, *ADVISORS, target="part", body={"counted": "2", "reason": "Stocktake."}
+    ),
+    "POST /api/workshop/inventory/{id}/scrap": only(
+        200, *ADVISORS, target="stocked_part", body={"quantity": "1", "reason": "Broken."}
+    ),
+    "GET /api/workshop/inventory/{id}/movements": only(200, *ADVISORS, target="part"),
+    # --- Estimates ----------------------------------------------------------------------------------------------
+    "POST /api/workshop/service-tickets/{id}/send": Row(401, 404, SENDS_ESTIMATES, target="estimate"),
+    "POST /api/workshop/service-tickets/{id}/revoke-estimate": Row(401, 404, SENDS_ESTIMATES, target="estimate"),
+    "GET /api/workshop/estimates/{token}": public(200, target="estimate"),
+    "POST /api/workshop/estimates/{token}": public(200, target="estimate", body={"decisions": "$decisions"}),
+    # --- Invoices -----------------------------------------------------------------------------------------------
+    "POST /api/workshop/service-tickets/{id}/invoice": Row(401, 404, KEEPS_BOOKS, target="completed_ticket"),
+    "GET /api/workshop/invoices": signed_in(200),
+    "GET /api/workshop/invoices/{id}": only(200, *SEES_INVOICES, others=404, target="invoice"),
+    "GET /api/workshop/invoices/{id}/pdf": only(200, *SEES_INVOICES, others=404, target="invoice"),
+    "GET /api/workshop/invoices/{id}/payments": only(200, *SEES_INVOICES, others=404, target="invoice"),
+    "POST /api/workshop/invoices/{id}/payments": Row(
+        401, 404, KEEPS_BOOKS, target="invoice", body={"amount": "1.00", "method": "cash"}
+    ),
+    "POST /api/workshop/invoices/{id}/refunds": Row(
+        401, 404, KEEPS_BOOKS, target="refundable_invoice", body={"amount": "1.00", "method": "cash"}
+    ),
+    "GET /api/workshop/invoices/{id}/credit-notes": only(200, *SEES_INVOICES, others=404, target="invoice"),
+    "POST /api/workshop/invoices/{id}/credit-notes": Row(
+        401, 404, KEEPS_BOOKS, target="invoice", body={"lines": "$lines", "reason": "Not fitted."}
+    ),
+    "GET /api/workshop/credit-notes/{id}": only(200, *SEES_INVOICES, others=404, target="credit_note"),
+    "GET /api/workshop/credit-notes/{id}/pdf": only(200, *SEES_INVOICES, others=404, target="credit_note"),
+    # --- Tickets, jobs, lines -----------------------------------------------------------------------------------
+    "GET /api/workshop/service-tickets": signed_in(200),
+    # Staff name a customer; everybody else asks for a service of their own.
+    "POST /api/workshop/service-tickets": Row(
+        401,
+        201,
+        {"service_advisor": 422, "administrator": 422},
+        body={"vin": "1HGCM82633A004352", "service_date": "2026-11-25"},
+    ),
+    "GET /api/workshop/my-tickets": signed_in(200),
+    "GET /api/workshop/service-tickets/{id}": only(200, *SEES_TICKETS, others=404, target="ticket"),
+    "PATCH /api/workshop/service-tickets/{id}": Row(401, 404, RUNS_TICKETS, target="ticket", body={"odometer_out": 9}),
+    "PUT /api/workshop/service-tickets/{id}/edit": Row(
+        401, 404, RUNS_TICKETS, target="ticket", body={"add_ids": "$mechanics"}
+    ),
+    "GET /api/workshop/service-tickets/{id}/events": only(200, *SEES_TICKETS, others=404, target="ticket"),
+    "POST /api/workshop/service-tickets/{id}/start": Row(401, 404, RUNS_TICKETS, target="authorised_ticket"),
+    "POST /api/workshop/service-tickets/{id}/hold": Row(
+        401, 404, RUNS_TICKETS, target="authorised_ticket", body={"reason": "customer"}
+    ),
+    "POST /api/workshop/service-tickets/{id}/resume": Row(401, 404, RUNS_TICKETS, target="ticket_on_hold"),
+    "POST /api/workshop/service-tickets/{id}/review": Row(401, 404, RUNS_TICKETS, target="ticket_in_progress"),
+    "POST /api/workshop/service-tickets/{id}/complete": Row(401, 404, RUNS_TICKETS, target="ticket_in_review"),
+    "POST /api/workshop/service-tickets/{id}/cancel": Row(401, 404, RUNS_TICKETS, target="ticket"),
+    "POST /api/workshop/service-tickets/{id}/reopen": Row(
+        401, 404, RUNS_TICKETS | {"service_advisor": 403}, target="completed_ticket"
+    ),
+    "GET /api/workshop/service-tickets/{ticket_pk}/jobs": only(200, *SEES_TICKETS, others=404, target="jobs"),
+    "POST /api/workshop/service-tickets/{ticket_pk}/jobs": Row(401, 404, ADDS, target="jobs", body={"title": "Oil"}),
+    "GET /api/workshop/jobs/{id}": only(200, *SEES_TICKETS, others=404, target="job"),
+    "PATCH /api/workshop/jobs/{id}": Row(401, 404, RUNS_TICKETS, target="job", body={"title": "Oil"}),
+    "DELETE /api/workshop/jobs/{id}": Row(401, 404, REMOVES, target="job"),
+    "POST /api/workshop/jobs/{id}/authorise": Row(401, 404, RUNS_TICKETS, target="job"),
+    "POST /api/workshop/jobs/{id}/decline": Row(401, 404, RUNS_TICKETS, target="job"),
+    "POST /api/workshop/jobs/{id}/finish": Row(401, 404, RUNS_TICKETS, target="authorised_job"),
+    "POST /api/workshop/jobs/{id}/clock-in": Row(401, 404, NO_CLOCK, target="authorised_job"),
+    "POST /api/workshop/jobs/{id}/clock-out": Row(401, 404, NO_CLOCK, target="authorised_job"),
+    "GET /api/workshop/jobs/{id}/time-entries": Row(401, 404, RUNS_TICKETS, target="job"),
+    "GET /api/workshop/jobs/{job_pk}/labour-lines": only(200, *SEES_TICKETS, others=404, target="labour_lines"),
+    "POST /api/workshop/jobs/{job_pk}/labour-lines": Row(
+        401, 404, ADDS, target="labour_lines", body={"mechanic": "$mechanic", "hours": 1}
+    ),
+    "GET /api/workshop/jobs/{job_pk}/labour-lines/{id}": only(200, *SEES_TICKETS, others=404, target="labour_line"),
+    "PATCH /api/workshop/jobs/{job_pk}/labour-lines/{id}": Row(
+        401, 404, RUNS_TICKETS, target="labour_line", body={"hours": 2}
+    ),
+    "DELETE /api/workshop/jobs/{job_pk}/labour-lines/{id}": Row(401, 404, REMOVES, target="labour_line"),
+    "GET /api/workshop/jobs/{job_pk}/part-lines": only(200, *SEES_TICKETS, others=404, target="part_lines"),
+    "POST /api/workshop/jobs/{job_pk}/part-lines": Row(
+        401, 404, ADDS, target="part_lines", body={"part": "$part", "quantity": 1}
+    ),
+    "GET /api/workshop/jobs/{job_pk}/part-lines/{id}": only(200, *SEES_TICKETS, others=404, target="part_line"),
+    "PATCH /api/workshop/jobs/{job_pk}/part-lines/{id}": Row(
+        401, 404, RUNS_TICKETS, target="part_line", body={"quantity": 3}
+    ),
+    "DELETE /api/workshop/jobs/{job_pk}/part-lines/{id}": Row(401, 404, REMOVES, target="part_line"),
+    "GET /api/workshop/jobs/{job_pk}/fee-lines": only(200, *SEES_TICKETS, others=404, target="fee_lines"),
+    "POST /api/workshop/jobs/{job_pk}/fee-lines": Row(
+        401, 404, ADDS, target="fee_lines", body={"title": "Tow", "amount": 50}
+    ),
+    "GET /api/workshop/jobs/{job_pk}/fee-lines/{id}": only(200, *SEES_TICKETS, others=404, target="fee_line"),
+    "PATCH /api/workshop/jobs/{job_pk}/fee-lines/{id}": Row(
+        401, 404, RUNS_TICKETS, target="fee_line", body={"amount": 60}
+    ),
+    "DELETE /api/workshop/jobs/{job_pk}/fee-lines/{id}": Row(401, 404, REMOVES, target="fee_line"),
     # --- Parking: exports ---------------------------------------------------------------------------------------
     "POST /api/parking/exports": signed_in(202),
     "GET /api/parking/exports/{id}": only(200, *OWNER, others=404, target="parking_export"),

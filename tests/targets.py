@@ -14,6 +14,22 @@ from accounts.models import Export, Notification, SellerProfile, User
 from cars.models import SyncRun, SyncSource
 from tests.factories import CarFactory, VehicleFactory
 from tests.parking.factories import LotFactory, ReservationFactory
+from tests.workshop.estimates import jobs_of, sent_estimate
+from tests.workshop.factories import (
+    CustomerFactory,
+    FeeLineFactory,
+    JobFactory,
+    LabourLineFactory,
+    MechanicFactory,
+    PartFactory,
+    PartLineFactory,
+    ProductFactory,
+    SupplierFactory,
+    TicketFactory,
+)
+from tests.workshop.invoices import completed_ticket, credited_invoice, issued_invoice, line_of
+from workshop.models import PriceProposal, PurchaseOrder, PurchaseOrderLine
+from workshop.services import estimates
 
 
 def _notification(owner: User) -> dict[str, Any]:
@@ -45,6 +61,77 @@ def _source(owner: User) -> dict[str, Any]:
     return {"name": SyncSource.objects.get_or_create(name="cars")[0].name}
 
 
+def _purchase_order(status: str) -> dict[str, Any]:
+    """`lines` and `supplier` make another one, `arrivals` are a delivery."""
+    part = PartFactory()
+    order = PurchaseOrder.objects.create(supplier=SupplierFactory(), status=status)
+    line = PurchaseOrderLine.objects.create(order=order, part=part, quantity=2, unit_cost=6)
+    return {
+        "id": order.pk,
+        "supplier": SupplierFactory().pk,
+        "lines": [{"part": part.pk, "quantity": "3"}],
+        "arrivals": [{"line": line.pk, "quantity": "1"}],
+    }
+
+
+def _estimate(owner: User) -> dict[str, Any]:
+    """One that the ticket's customer was sent; `decisions` answer a part of it."""
+    link = sent_estimate(customer__user=owner, actor=owner)
+    decisions = [{"job": jobs_of(link)[0].pk, "decision": "authorise"}]
+    return {"id": link.ticket_id, "token": estimates.token_of(link), "decisions": decisions}
+
+
+def _workshop_customer(owner: User) -> dict[str, Any]:
+    return {"id": CustomerFactory(user=owner, email=owner.email).pk, "email": owner.email}
+
+
+def _workshop_mechanic(owner: User) -> dict[str, Any]:
+    mechanic = MechanicFactory()
+    return {"id": mechanic.pk, "user": mechanic.user_id}
+
+
+def _invoice(owner: User) -> dict[str, Any]:
+    invoice = issued_invoice(actor=owner, customer__user=owner)
+    return {"id": invoice.pk, "lines": [{"line": line_of(invoice, "part").pk, "quantity": "1"}]}
+
+
+def _credit_note(owner: User) -> dict[str, Any]:
+    return {"id": credited_invoice(actor=owner, customer__user=owner).credit_notes.get().pk}
+
+
+def _ticket(**fields: Any) -> Callable[[User], dict[str, Any]]:
+    """The owner's, ready to be completed but for its status."""
+
+    def make(owner: User) -> dict[str, Any]:
+        mechanic = MechanicFactory()
+        ticket = TicketFactory(customer__user=owner, mechanics=[mechanic], odometer_out=9, **fields)
+        return {"id": ticket.pk, "mechanics": [mechanic.pk]}
+
+    return make
+
+
+def _job(state: str, *names: str) -> Callable[[User], dict[str, Any]]:
+    """One of the owner's with a line of each kind; `names` are those of its facts that stand in the path."""
+
+    def make(owner: User) -> dict[str, Any]:
+        job = JobFactory(ticket__customer__user=owner, state=state)
+        labour, part, fee = LabourLineFactory(job=job), PartLineFactory(job=job), FeeLineFactory(job=job)
+        facts = {
+            "job": ("id", job.pk),
+            "of_job": ("job_pk", job.pk),
+            "of_ticket": ("ticket_pk", job.ticket_id),
+            "labour": ("id", labour.pk),
+            "part": ("id", part.pk),
+            "fee": ("id", fee.pk),
+        }
+        body = {"mechanic": labour.mechanic_id, "part": part.part_id}
+        return dict(facts[name] for name in names) | body
+
+    return make
+
+
+_SHOWN = "authorisation_required"
+
 def _reservation(owner: User, **fields: Any) -> dict[str, Any]:
     soon = timezone.now() + timedelta(minutes=10)
     reservation = ReservationFactory(user=owner, lot=LotFactory(), **{"starts_at": soon} | fields)
@@ -74,4 +161,34 @@ TARGETS: dict[str, Callable[[User], dict[str, Any]]] = {
     "spot": lambda owner: {"id": LotFactory().spots.first().pk},
     "sync_run": _sync_run,
     "source": _source,
+    "workshop_customer": _workshop_customer,
+    "workshop_mechanic": _workshop_mechanic,
+    "supplier": lambda owner: {"id": SupplierFactory().pk},
+    "purchase_order": lambda owner: _purchase_order("draft"),
+    "sent_purchase_order": lambda owner: _purchase_order("sent"),
+    "estimate": _estimate,
+    "part": lambda owner: {"id": PartFactory().pk},
+    "product": lambda owner: {"id": ProductFactory(sku="WAX-1").pk},
+    "price_proposal": lambda owner: {
+        "id": PriceProposal.objects.create(product=ProductFactory(), old_price="10.00", new_price="20.00").pk
+    },
+    "stocked_part": lambda owner: {"id": PartFactory(on_hand=5).pk},
+    "completed_ticket": lambda owner: {"id": completed_ticket(customer__user=owner).pk},
+    "invoice": _invoice,
+    "refundable_invoice": lambda owner: {"id": credited_invoice(actor=owner, customer__user=owner).pk},
+    "credit_note": _credit_note,
+    "ticket": _ticket(),
+    "authorised_ticket": _ticket(status="authorised"),
+    "ticket_on_hold": _ticket(status="on_hold", hold_reason="customer", held_from="in_progress"),
+    "ticket_in_progress": _ticket(status="in_progress"),
+    "ticket_in_review": _ticket(status="review"),
+    "jobs": _job(_SHOWN, "of_ticket"),
+    "job": _job(_SHOWN, "job"),
+    "authorised_job": _job("authorised", "job"),
+    "labour_lines": _job(_SHOWN, "of_job"),
+    "part_lines": _job(_SHOWN, "of_job"),
+    "fee_lines": _job(_SHOWN, "of_job"),
+    "labour_line": _job(_SHOWN, "of_job", "labour"),
+    "part_line": _job(_SHOWN, "of_job", "part"),
+    "fee_line": _job(_SHOWN, "of_job", "fee"),
 }

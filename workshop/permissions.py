@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from rest_framework.permissions import BasePermission
 
-from workshop.models import Mechanic
+from workshop.models import Customer, ServiceTicket
 
 
-class IsMechanic(BasePermission):
-    """Users who are active mechanics, whatever their roles. One query."""
+class WritesCustomer(BasePermission):
+    """Customers themselves, and staff who may change them; who may only look at them gets 403."""
 
-    def has_permission(self, request: Any, view: Any) -> bool:
-        user = request.user
-        return bool(user and user.is_authenticated) and Mechanic.objects.filter(user_id=user.pk, active=True).exists()
+    def has_object_permission(self, request: Any, view: Any, obj: Customer) -> bool:
+        return obj.user_id == request.user.pk or bool(request.user.has_perm("workshop.change_customer"))
+
+
+class ObjectPerm(BasePermission):
+    """Holders of one model permission, asked once the object is found: to whom it is hidden it is 404 and not 403. Make
+    one with `ObjectPerm.of("workshop.change_serviceticket")`."""
+
+    perm = ""
+
+    @classmethod
+    @cache
+    def of(cls, perm: str) -> type[ObjectPerm]:
+        return type(f"ObjectPerm_{perm.replace('.', '_')}", (cls,), {"perm": perm})
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return bool(request.user.has_perm(self.perm))
+
+
+class WorksOnTicket(BasePermission):
+    """Service advisors, and the mechanics who are assigned to the ticket (of the job)."""
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        ticket: ServiceTicket = obj if isinstance(obj, ServiceTicket) else obj.ticket
+        return bool(request.user.has_perm("workshop.change_serviceticket")) or ticket.is_worked_on_by(request.user)

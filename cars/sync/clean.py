@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from cars.sync.registry import BadRecord
 
 # Control characters (NUL among them), lone surrogates, and the brackets of markup.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff<>]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CENT = Decimal("0.01")
 LONGEST_ID = 64
 
 
@@ -32,6 +33,38 @@ def text(data: Mapping[str, object], name: str, *, longest: int, required: bool 
     if len(value) > longest:
         raise BadRecord("too_long", name)
     return value
+
+
+def long_text(data: Mapping[str, object], name: str, *, longest: int) -> str:
+    """Text of several lines, in which brackets are brackets; "" when it is absent or null."""
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRecord("wrong_type", name)
+    value = value.strip()
+    if _CONTROL.search(value):
+        raise BadRecord("forbidden_characters", name)
+    if len(value) > longest:
+        raise BadRecord("too_long", name)
+    return value
+
+
+def amount(data: Mapping[str, object], name: str, *, digits: int, required: bool = True) -> Decimal | None:
+    """A number from 0 with two places and at most `digits` digits, rounded half up. None when absent or null and not
+    `required`. Text is no number, nor is true, nor what is infinite or not a number at all."""
+    value = data.get(name)
+    if value is None and not required:
+        return None
+    if value is None:
+        raise BadRecord("missing_field", name)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise BadRecord("wrong_type", name)
+    number = Decimal(value)
+    # The bounds come first: to round a huge exponent would need as many digits.
+    if not number.is_finite() or not 0 <= number <= Decimal(10) ** (digits - 2) - _CENT:
+        raise BadRecord("out_of_range", name)
+    return number.quantize(_CENT, rounding=ROUND_HALF_UP)
 
 
 def whole_number(data: Mapping[str, object], name: str) -> int:

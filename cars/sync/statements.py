@@ -158,11 +158,13 @@ class Statements:
 
     def _is_locked(self, lock: str) -> str:
         lists = ["e.locked_fields", "i.held"] if self.target.hold else ["e.locked_fields"]
+        return f"({' OR '.join(self._holds(name, lock) for name in lists)})"
+
+    def _holds(self, names: str, lock: str) -> str:
+        """Whether the JSON list `names` holds the name of a lock."""
         if self.is_postgresql:
-            tests = [f"coalesce({name} ? '{lock}', false)" for name in lists]
-        else:
-            tests = [f"EXISTS (SELECT 1 FROM json_each({name}) WHERE value = '{lock}')" for name in lists]
-        return f"({' OR '.join(tests)})"
+            return f"coalesce({names} ? '{lock}', false)"
+        return f"EXISTS (SELECT 1 FROM json_each({names}) WHERE value = '{lock}')"
 
     @cached_property
     def _verdicts(self) -> str:
@@ -202,7 +204,7 @@ class Statements:
         constants = self._constants(values)
         into = ", ".join(["external_id", *columns, *map(self._quote, constants)])
         marks = ", ".join(["%s"] * len(constants))
-        updates = ", ".join(f"{name} = excluded.{name}" for name in [*columns, "updated_at"])
+        updates = ", ".join([*map(self._update, self.target.columns), "updated_at = excluded.updated_at"])
         sql = (
             f"INSERT INTO {self.table} ({into}) SELECT external_id, {', '.join(columns)}, {marks} FROM judged"
             f" WHERE verdict IN ('{CREATE}', '{UPDATE}') ORDER BY external_id"
@@ -210,6 +212,15 @@ class Statements:
             f" DO UPDATE SET {updates}, withdrawn_at = NULL"
         )
         return sql, list(constants.values())
+
+    def _update(self, column: Column) -> str:
+        """What an existing row gets. The judgement may be older than the row, which somebody edited while the statement
+        waited for its lock: what is locked by now stays."""
+        name = self._quote(column.name)
+        if not column.lock:
+            return f"{name} = excluded.{name}"
+        locked = self._holds(f"{self.table}.locked_fields", column.lock)
+        return f"{name} = CASE WHEN {locked} THEN {self.table}.{name} ELSE excluded.{name} END"
 
     def _constants(self, values: Values) -> dict[str, Any]:
         """The columns of a new row that no record brings: owner, times, run, and the defaults of all others."""

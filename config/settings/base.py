@@ -341,6 +341,9 @@ DEFAULT_USER_TIMEZONE = env.str("DEFAULT_USER_TIMEZONE", default="UTC")
 DEFAULT_CURRENCY = env.str("DEFAULT_CURRENCY", default="USD")
 # Percent, for jobs that name no rate of their own.
 WORKSHOP_TAX_RATE = env.str("WORKSHOP_TAX_RATE", default="0.00")
+# The letterhead of invoices.
+WORKSHOP_NAME = env.str("WORKSHOP_NAME", default="Forecourt")
+WORKSHOP_DETAILS = env.str("WORKSHOP_DETAILS", default="", multiline=True)
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
@@ -388,6 +391,10 @@ CAR_API_KEY = env.str("CAR_API_KEY", default="")
 CAR_FILE = env.str("CAR_FILE", default="")  # Empty: the bundled rows.
 VPIC_MAKES = env.list("VPIC_MAKES", default=["Toyota", "Honda", "Ford", "Volkswagen", "BMW"])
 VPIC_YEARS = env.list("VPIC_YEARS", cast=int, default=[])  # Empty: this year and the two before.
+EXTERNAL_API_PROVIDER = env.str("EXTERNAL_API_PROVIDER", default="file")  # Of the product catalogue.
+EXTERNAL_API_URL = env.str("EXTERNAL_API_URL", default="")
+EXTERNAL_API_COLUMNS = env.dict("EXTERNAL_API_COLUMNS", default={})  # The catalogue's name -> the list's column.
+PRODUCT_FILE = env.str("PRODUCT_FILE", default="")  # Empty: the bundled parts.
 PROVIDER_ALLOW_PRIVATE = env.bool("PROVIDER_ALLOW_PRIVATE", default=False)
 CLEARVIN_API_KEY = env.str("CLEARVIN_API_KEY", default="")
 VIN_PROVIDER = env.str("VIN_PROVIDER", default="vininfo")  # vininfo (offline), vpic or clearvin.

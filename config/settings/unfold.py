@@ -89,6 +89,16 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Parking",
+                "items": [
+                    _link("Lots", "local_parking", "parking.lot"),
+                    _link("Spots", "grid_view", "parking.spot"),
+                    _link("Reservations", "event_seat", "parking.reservation"),
+                    _link("Stays paid", "point_of_sale", "parking.parkingpayment"),
+                    _link("Plate checks", "search", "parking.platecheck"),
+                ],
+            },
+            {
                 "title": "Sync",
                 "items": [
                     _link("Runs", "sync", "cars.syncrun"),

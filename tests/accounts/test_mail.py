@@ -11,10 +11,20 @@ from unittest import mock
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.db import IntegrityError
 from django.utils import timezone
 
 from accounts.models import Notification, NotificationPreference, User
-from accounts.notifications import BACKOFF, LEASE, MOST_ATTEMPTS, deliver, due_mail, notify
+from accounts.notifications import (
+    BACKOFF,
+    LEASE,
+    MOST_ATTEMPTS,
+    deliver,
+    due_mail,
+    forget_address,
+    notify,
+    notify_address,
+)
 from accounts.registry import MailContent, NotificationKind, notification_kinds
 from tests.concurrency.race import race
 
@@ -177,6 +187,49 @@ def test_a_slow_worker_whose_lease_ran_out_does_not_send(user):
         assert not send(row)
     assert mail.outbox == []
     assert row.mail_status == Status.SENDING
+
+
+def test_somebody_without_an_account_is_mailed_and_has_nothing_to_unsubscribe_from():
+    row = notify_address(address="Casey@Example.com", kind=KIND, title="Your car\nis ready", body="Come in.")
+    assert (row.user, row.address, row.in_app) == (None, "casey@example.com", False)
+    assert due_mail(now=timezone.now()) == [row.pk]
+    assert send(row)
+    message = mail.outbox[0]
+    assert (message.to, message.subject) == (["casey@example.com"], "Your car is ready")
+    assert "List-Unsubscribe" not in message.extra_headers
+    assert "No more mails" not in message.body
+    assert not send(row)
+
+
+def test_one_key_tells_an_address_once():
+    told = [notify_address(address=who, kind=KIND, title="?", dedupe_key="1") for who in ("a@b.c", "A@b.c", "d@b.c")]
+    assert told[0] == told[1] != told[2]
+
+
+def test_a_mail_to_an_address_is_built_when_it_is_sent():
+    row = notify_address(address="casey@example.com", kind=SECRET_KIND, title="Link", data={"used": True})
+    assert not send(row)
+    assert row.mail_status == Status.NONE
+
+
+def test_an_address_of_an_unregistered_kind_is_a_programming_error():
+    with pytest.raises(KeyError):
+        notify_address(address="casey@example.com", kind="never_registered", title="?")
+
+
+def test_a_forgotten_address_gets_no_mail(user):
+    row = notify_address(address=user.email, kind=KIND, title="?")
+    kept = tell(user)
+    forget_address(user.email.upper())
+    assert not deliver(notification_id=row.pk, now=timezone.now())
+    assert list(Notification.objects.all()) == [kept]
+
+
+@pytest.mark.parametrize("readers", [{"address": ""}, {"address": "a@b.c", "user": True}])
+def test_a_message_is_for_one_reader(readers, user):
+    fields = readers | ({"user": user} if "user" in readers else {})
+    with pytest.raises(IntegrityError):
+        Notification.objects.create(kind=KIND, title="?", **fields)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -62,6 +62,17 @@ def test_the_copy_holds_no_secret_and_nobody_else(user, other_user, as_user):
         assert secret not in text
 
 
+@pytest.mark.parametrize("proven", [True, False])
+def test_mail_to_ones_address_is_ones_own_once_the_address_is_proven(user, as_user, proven):
+    Notification.objects.create(address=user.email, kind="security", title="To the walk-in of old")
+    if not proven:
+        User.objects.filter(pk=user.pk).update(email_verified_at=None)
+    client = as_user(user)
+    assert ("To the walk-in of old" in client.get(COPY).content.decode()) is proven
+    assert client.delete(ME).status_code == 204
+    assert Notification.objects.exists() is not proven
+
+
 def test_an_account_that_nothing_refers_to_is_deleted(make_user, as_user):
     user = person(make_user)
     client = as_user(user)

@@ -14,6 +14,19 @@ from accounts.models import Export, Notification, SellerProfile, TokenFamily, Us
 from cars.models import OdometerReading, SyncIssue, SyncRun, SyncSource, SyncSuppression, VehicleEvent
 from tests.conftest import MakeUser
 from tests.factories import CarFactory, VehicleFactory
+from tests.workshop.factories import (
+    CustomerFactory,
+    FeeLineFactory,
+    JobFactory,
+    LabourLineFactory,
+    MechanicFactory,
+    PartFactory,
+    PartLineFactory,
+    ProductFactory,
+    SupplierFactory,
+    TicketFactory,
+)
+from workshop import models as workshop
 
 pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -44,6 +57,47 @@ def rows(user: User) -> None:
     TokenFamily.objects.create(user=user, current_jti="x", expires_at=now)
     Notification.objects.create(user=user, kind="security", title="Hello", mail_status="failed")
     Export.objects.create(owner=user, kind="cars")
+    workshop_rows(user)
+
+
+def workshop_rows(user: User) -> None:
+    now = timezone.now()
+    part, mechanic, supplier = PartFactory(on_hand=3), MechanicFactory(user=user), SupplierFactory()
+    ticket = TicketFactory(customer=CustomerFactory(user=user), mechanics=[mechanic], created_by=user)
+    job = JobFactory(ticket=ticket)
+    for line in (LabourLineFactory, PartLineFactory, FeeLineFactory):
+        line(job=job)
+    workshop.TicketEvent.objects.create(ticket=ticket, job=job, kind="status", actor=user)
+    workshop.EstimateLink.objects.create(ticket=ticket, version=1, expires_at=now)
+    workshop.TimeEntry.objects.create(job=job, mechanic=mechanic, started_at=now)
+    workshop.LowStockAlert.objects.create(part=part, available=3, threshold=5)
+    workshop.StockAudit.objects.create(parts=1, invoices=1, differences=1)
+    order = workshop.PurchaseOrder.objects.create(supplier=supplier, created_by=user)
+    workshop.PurchaseOrderLine.objects.create(order=order, part=part, quantity=2, unit_cost=1)
+    workshop.Delivery.objects.create(order=order, note="DN-1", note_key="dn-1", lines={}, received_by=user)
+    invoice = workshop.Invoice.objects.create(
+        number="INV-1", year=2026, sequence=1, ticket=ticket, customer=ticket.customer, customer_name="C",
+        customer_email="c@example.com", service_date=now, currency="USD", subtotal=10, tax_total=0, total=10,
+    )  # fmt: skip
+    line = workshop.InvoiceLine.objects.create(
+        invoice=invoice, position=1, kind="part", job_title="J", description="D", quantity=1, unit="piece",
+        unit_price=10, unit_cost=5, tax_rate=0, net=10, tax=0,
+    )  # fmt: skip
+    workshop.Payment.objects.create(invoice=invoice, amount=5, method="cash", received_by=user)
+    note = workshop.CreditNote.objects.create(
+        number="CN-1",
+        year=2026,
+        sequence=1,
+        invoice=invoice,
+        reason="R",
+        subtotal=5,
+        tax_total=0,
+        total=5,
+        issued_by=user,
+    )
+    workshop.CreditNoteLine.objects.create(credit_note=note, invoice_line=line, quantity=1, net=5, tax=0)
+    product = ProductFactory()
+    workshop.PriceProposal.objects.create(product=product, old_price=10, new_price=20)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)

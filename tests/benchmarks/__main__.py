@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--quick] [--only lists,detail,sync,depth] [--rounds N] [--seconds S]`."""
+"""`python -m tests.benchmarks [--quick] [--only lists,detail,sync,...] [--rounds N] [--seconds S]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable
 
-from tests.benchmarks import bench_depth, bench_detail, bench_lists, bench_sync
+from tests.benchmarks import bench_bookings, bench_csv, bench_depth, bench_detail, bench_lists, bench_sync
 from tests.benchmarks.harness import FULL, QUICK, Effort
 from tests.benchmarks.report import Figure, figures_table, machine
 
@@ -15,6 +15,8 @@ BENCHES: dict[str, Callable[[Effort], list[Figure]]] = {
     "detail": bench_detail.run,
     "depth": bench_depth.run,
     "sync": bench_sync.run,
+    "bookings": bench_bookings.run,
+    "csv": bench_csv.run,
 }
 
 

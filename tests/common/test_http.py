@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from common.http import OutsideClient, OutsideError, RetryLater
 from common.http_transport import AddressRefusedError, is_public, public_addresses
 from tests.standins.base import Fault
 from tests.standins.dummyjson import DummyJSONServer
+from tests.standins.files import FileServer
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -403,3 +405,39 @@ def test_a_proxy_of_the_environment_is_not_used(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert fetch(server, waits)["products"]
+
+
+def test_nan_is_bad_json_unless_the_caller_takes_it(server: DummyJSONServer, waits: Waits) -> None:
+    server.update(1, price=float("nan"), stock=float("-inf"))
+    assert failure(server, waits).code == "bad_json"
+    with OutsideClient(wait=waits, allow_private=True) as client:
+        (product,) = client.get_json(f"{server.base_url}/products", nan_as_decimal=True)["products"]
+    assert (product["price"].is_nan(), product["stock"]) == (True, Decimal("-Infinity"))
+
+
+def test_a_download_is_written_anew_with_each_try(waits: Waits) -> None:
+    file = io.BytesIO(b"what was there before, and longer")
+    with FileServer(b"a,b\n1,2\n") as server, OutsideClient(wait=waits, allow_private=True) as client:
+        server.faults.add(Fault.TRUNCATED, times=1)
+        client.download(f"{server.base_url}/list.csv", into=file, kinds={"text/csv"})
+    assert (file.getvalue(), len(waits)) == (b"a,b\n1,2\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "code"),
+    [
+        (Fault.HTML_200, 1000, "unexpected_type"),
+        (Fault.STATUS, 1000, "status_500"),
+        (Fault.REDIRECT, 1000, "redirect"),
+        (Fault.SLOW, 7, "too_large"),
+    ],
+)
+def test_a_download_is_refused_by_the_same_rules(
+    waits: Waits, monkeypatch: pytest.MonkeyPatch, fault: Fault, limit: int, code: str
+) -> None:
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", limit)
+    with FileServer(b"a,b\n1,2\n") as server, OutsideClient(wait=waits, allow_private=True) as client:
+        server.faults.add(fault, **({"seconds": 0.0} if fault is Fault.SLOW else {}))
+        with pytest.raises(OutsideError) as caught:
+            client.download(f"{server.base_url}/list.csv", into=io.BytesIO(), kinds={"text/csv"})
+    assert caught.value.code == code

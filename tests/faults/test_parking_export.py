@@ -1,4 +1,4 @@
-"""A driver asks for the parking history, and the worker is killed while it writes: the sweep gives it to another one."""
+"""A driver asks for the parking history, and the worker is killed while it writes: the sweep finds another one."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ FOLDER = Path(__file__).parent
 ST = Path(sys.executable).parent / "st"
 HOOKS = {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
 ENDS_SESSION = ("/api/auth/logout", "/api/auth/change-password", "/api/auth/me")
-OWNER_PRIVATE = r"^/api/(garage|notifications|exports|sync/runs)"
+OWNER_PRIVATE = (
+    r"^/api/(garage|notifications|exports|sync/runs"
+    r"|workshop/(customers|service-tickets|my-tickets|jobs|invoices|credit-notes))"
+)
 PEERS_CONFIG = """
 [auth.wfc]
 path = {path}

@@ -6,17 +6,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import django
 
+EACH = 4  # Rows of a kind: commands use them up, and what comes after is refused by their state.
+
 
 def fill(password: str) -> dict[str, Any]:
-    """Returns ids of rows that the administrator, whom the fuzzer signs in as, can reach."""
+    """Returns ids of rows that the administrator, whom the fuzzer signs in as, can reach; `pools` has some for each
+    operation, in the state that it needs."""
     from accounts.models import Export
     from accounts.notifications import notify
     from tests.factories import CarFactory, UserFactory, VehicleFactory
     from tests.fuzz.server import ADMINISTRATOR, LEAVERS, PEOPLE
+    from tests.workshop.factories import CustomerFactory
 
     administrator = UserFactory(email=ADMINISTRATOR, password=password, is_superuser=True)
     for email in (ADMINISTRATOR, *PEOPLE, *LEAVERS):
@@ -30,7 +35,27 @@ def fill(password: str) -> dict[str, Any]:
         "export": str(Export.objects.create(owner=administrator, kind="cars").pk),
         "vehicle": administrator.vehicles.order_by("pk")[0].pk,
         "user": administrator.pk,
+        "customer": CustomerFactory().pk,
+        "pools": json.dumps(dict(_pools())),
     }
+
+
+def _pools() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Operation -> the facts that the permission table's rows need: members of the path, and of the body."""
+    from tests.factories import UserFactory
+    from tests.permissions import TABLE
+    from tests.targets import TARGETS
+
+    for operation, row in TABLE.items():
+        if "/workshop/" not in operation:
+            continue
+        named = {name: value[1:] for name, value in (row.body or {}).items() if str(value).startswith("$")}
+        pool = []
+        for _ in range(EACH if row.target or named else 0):
+            owner = UserFactory(password=None)
+            facts = TARGETS[row.target](owner) | {"customer": UserFactory(password=None).pk}
+            pool.append({"path": facts, "body": {name: facts[fact] for name, fact in named.items()}})
+        yield operation, pool
 
 
 if __name__ == "__main__":

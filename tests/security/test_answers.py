@@ -14,7 +14,8 @@ from tests.targets import TARGETS
 pytestmark = pytest.mark.django_db
 OPERATIONS = operations()
 SECURED = [name for name, operation in OPERATIONS.items() if not operation.is_public]
-ABSENT = {"id": 2**62, "make": "None", "vin": "1HGCM82633A004352", "name": "none"}
+ABSENT = {"make": "None", "vin": "1HGCM82633A004352", "name": "none", "token": "none"}
+IDS = dict.fromkeys(("id", "ticket_pk", "job_pk"), 2**62)
 NO_EXPORT = {"id": "00000000-0000-4000-8000-000000000000"}
 BODIES: dict[str, dict[str, Any]] = {
     "an empty body": {"data": "{}", "content_type": "application/json"},
@@ -26,7 +27,8 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def path_of(name: str) -> str:
-    return OPERATIONS[name].path.format(**ABSENT | (NO_EXPORT if TABLE[name].target == "export" else {}))
+    is_export = TABLE[name].target in ("export", "parking_export")
+    return OPERATIONS[name].path.format(**ABSENT | (NO_EXPORT if is_export else IDS))
 
 
 def assert_headers(answer: Any) -> None:

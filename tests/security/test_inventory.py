@@ -19,6 +19,7 @@ EXCEPTIONS = {
     "/api/session/login",
     "/api/session/logout",
     "/api/notifications/unsubscribe/{token}",
+    "/estimates/{token}",
 }
 
 

@@ -25,7 +25,12 @@ EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
 HASH = re.compile(r"argon2|pbkdf2|md5\$|\beyJ[\w-]+\.")
 SECRET_NAME = re.compile(r"password|hash|secret|token|jti|family|session", re.IGNORECASE)
 # Whose work is with other people's accounts.
-SEES_PEOPLE = {"administrator": re.compile(r"/api/(users|cars/\{id\}/history|seller-profiles)")}
+CUSTOMERS = r"/api/workshop/(customers|invoices|credit-notes|service-tickets/\{id\}/invoice)"
+SEES_PEOPLE = {
+    "administrator": re.compile(rf"/api/(users|cars/\{{id\}}/history|seller-profiles)|{CUSTOMERS}"),
+    "service_advisor": re.compile(CUSTOMERS),
+    "finance": re.compile(CUSTOMERS),
+}
 
 # What ends a row, or the caller's own account, comes last.
 WALK = sorted(TABLE, key=lambda name: (name.startswith("DELETE"), name == "DELETE /api/auth/me"))

@@ -33,6 +33,13 @@ class CustomerFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = Customer
 
+    @classmethod
+    def _create(cls, model_class: type[Customer], *args: Any, **fields: Any) -> Customer:
+        """A user is one customer: asked for again, the same."""
+        user = fields.get("user")
+        found = model_class.objects.filter(user=user).first() if user else None
+        return found or model_class.objects.create(**fields)
+
 
 class MechanicFactory(factory.django.DjangoModelFactory):
     """A mechanic whose hour costs 60.00; the user has no role."""

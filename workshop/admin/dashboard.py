@@ -88,7 +88,7 @@ def invoices_panel(now: datetime) -> Iterable[Figure | Chart]:
     owed = Invoice.objects.filter(status__in=[Invoice.Status.OPEN, Invoice.Status.PARTIALLY_PAID])
     total = owed.aggregate(owed=Sum(F("total") - F("credited") - F("paid"), output_field=AMOUNT))["owed"]
     url = f"{reverse('admin:workshop_invoice_changelist')}?status__in=open,partially_paid"
-    yield Figure("Owed by customers", f"{total or Decimal(0):,.2f}", f"on {owed.count()} invoices", url)
+    yield Figure("Owed by customers", f"{total or Decimal(0):,.2f}", f"invoices: {owed.count()}", url)
 
 
 @panel("workshop.view_stockaudit")

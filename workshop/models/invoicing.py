@@ -8,11 +8,15 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Round
 from django.utils import timezone
 
 from workshop.models.people import Customer
 from workshop.models.stock import PRICE, QUANTITY
 from workshop.models.tickets import RATE, ServiceTicket
+
+# SQLite reckons decimals as floats; rounded, the sum compares as it should.
+ADDS_UP = Q(total=Round(F("subtotal") + F("tax_total"), precision=PRICE["decimal_places"]))
 
 
 class DocumentSequence(models.Model):
@@ -81,7 +85,7 @@ class Invoice(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["year", "sequence"], name="invoice_sequence"),
             models.UniqueConstraint(fields=["ticket"], condition=~Q(status="void"), name="invoice_one_per_ticket"),
-            models.CheckConstraint(condition=Q(total=F("subtotal") + F("tax_total")), name="invoice_adds_up"),
+            models.CheckConstraint(condition=ADDS_UP, name="invoice_adds_up"),
             models.CheckConstraint(
                 condition=Q(paid__gte=0, paid__lte=F("total"), credited__gte=0, credited__lte=F("total")),
                 name="invoice_paid_within_total",
@@ -173,7 +177,7 @@ class CreditNote(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["year", "sequence"], name="credit_note_sequence"),
-            models.CheckConstraint(condition=Q(total=F("subtotal") + F("tax_total")), name="credit_note_adds_up"),
+            models.CheckConstraint(condition=ADDS_UP, name="credit_note_adds_up"),
         ]
 
     def __str__(self) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from common.models import TimestampedModel
+from common.text import natural_key
 from workshop.models.stock import PRICE
 
 MEASURE: dict[str, Any] = {"max_digits": 10, "decimal_places": 2}
@@ -21,6 +22,11 @@ class ProductQuerySet(models.QuerySet["Product"]):
     def current(self) -> ProductQuerySet:
         """Without what the provider no longer lists."""
         return self.filter(withdrawn_at__isnull=True)
+
+    def categories(self) -> models.QuerySet[Any, dict[str, Any]]:
+        """The categories with the number of their rows, in one spelling each: `{"category_key", "name", "count"}`."""
+        rows = self.exclude(category_key="").values("category_key")
+        return rows.annotate(name=Min("category"), count=Count("id")).order_by("category_key")
 
 
 class Product(TimestampedModel):
@@ -68,6 +74,14 @@ class Product(TimestampedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep the keys in step with the names, whoever saves."""
+        self.set_keys()
+        super().save(*args, **kwargs)
+
+    def set_keys(self) -> None:
+        self.category_key, self.brand_key = natural_key(self.category), natural_key(self.brand)
 
 
 class PriceProposal(models.Model):

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Round
 from django.utils import timezone
 
 from common.models import TimestampedModel
@@ -16,6 +17,11 @@ from workshop.models.people import Supplier
 
 QUANTITY: dict[str, Any] = {"max_digits": 12, "decimal_places": 3}
 PRICE: dict[str, Any] = {"max_digits": 12, "decimal_places": 2}
+
+
+def _exact(quantity: Any) -> Round:
+    """A computed quantity that compares as it should: SQLite reckons decimals as floats."""
+    return Round(quantity, precision=QUANTITY["decimal_places"])
 
 
 class PartQuerySet(models.QuerySet["Part"]):
@@ -27,7 +33,11 @@ class PartQuerySet(models.QuerySet["Part"]):
 
     def low(self) -> PartQuerySet:
         """Those of which less is available than their threshold."""
-        return self.filter(low_stock_threshold__gt=F("on_hand") - F("reserved"))
+        return self.filter(low_stock_threshold__gt=_exact(F("on_hand") - F("reserved")))
+
+    def sufficient(self) -> PartQuerySet:
+        """The others."""
+        return self.filter(low_stock_threshold__lte=_exact(F("on_hand") - F("reserved")))
 
 
 class Part(TimestampedModel):
@@ -77,6 +87,11 @@ class Part(TimestampedModel):
         """What can still be promised to somebody."""
         return self.on_hand - self.reserved
 
+    @property
+    def is_low(self) -> bool:
+        """Whether less is available than the threshold."""
+        return self.available < self.low_stock_threshold
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep the key in step with the SKU, whoever saves."""
         self.sku_key = natural_key(self.sku)
@@ -112,7 +127,9 @@ class StockMovement(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gte=0), name="movement_quantity_not_negative"),
-            models.CheckConstraint(condition=Q(after=F("before") + F("on_hand_delta")), name="movement_adds_up"),
+            models.CheckConstraint(
+                condition=Q(after=_exact(F("before") + F("on_hand_delta"))), name="movement_adds_up"
+            ),
             models.CheckConstraint(
                 condition=(
                     Q(kind__in=["receive", "return"], on_hand_delta=F("quantity"), reserved_delta=0)

@@ -17,6 +17,15 @@ from workshop.models.stock import PRICE, QUANTITY, Part
 RATE: dict[str, Any] = {"max_digits": 5, "decimal_places": 2}
 
 
+def _assignment(user: Any, ticket: OuterRef) -> Exists:
+    """Whether the user is an active mechanic of that ticket."""
+    return Exists(
+        ServiceTicket.mechanics.through.objects.filter(
+            serviceticket_id=ticket, mechanic__user_id=user.pk, mechanic__active=True
+        )
+    )
+
+
 class ServiceTicketQuerySet(models.QuerySet["ServiceTicket"]):
     """Tickets as their viewers see them."""
 
@@ -24,10 +33,7 @@ class ServiceTicketQuerySet(models.QuerySet["ServiceTicket"]):
         """All to those who may view tickets; to others their own and those they are assigned to."""
         if user.has_perm("workshop.view_serviceticket"):
             return self
-        assigned = ServiceTicket.mechanics.through.objects.filter(
-            serviceticket_id=OuterRef("pk"), mechanic__user_id=user.pk, mechanic__active=True
-        )
-        return self.filter(Q(customer__user_id=user.pk) | Exists(assigned))
+        return self.filter(Q(customer__user_id=user.pk) | _assignment(user, OuterRef("pk")))
 
 
 class ServiceTicket(TimestampedModel):
@@ -126,6 +132,30 @@ class ServiceTicket(TimestampedModel):
         """What people call it. Unique and never used again, because ids are."""
         return f"RO-{self.pk:06d}"
 
+    @property
+    def odometer_unit(self) -> str:
+        """That of the vehicle; of one that is known by its VIN only nobody said otherwise."""
+        return self.vehicle.mileage_unit if self.vehicle else Vehicle.MileageUnit.KILOMETRES
+
+    def is_worked_on_by(self, user: Any) -> bool:
+        """Whether the user is one of its active mechanics. Costs nothing when these are prefetched."""
+        return any(mechanic.active and mechanic.user_id == user.pk for mechanic in self.mechanics.all())
+
+    def shows_all_to(self, user: Any) -> bool:
+        """Whether the user sees it from inside; its customer does not see what is still being prepared."""
+        return user.has_perm("workshop.view_serviceticket") or self.is_worked_on_by(user)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs as their viewers see them."""
+
+    def visible_to(self, user: Any) -> JobQuerySet:
+        """Those of the tickets one sees; a customer's without what nobody has put before the customer yet."""
+        if user.has_perm("workshop.view_serviceticket"):
+            return self
+        own = Q(ticket__customer__user_id=user.pk) & ~Q(state=Job.State.PROPOSED)
+        return self.filter(own | _assignment(user, OuterRef("ticket_id")))
+
 
 class Job(TimestampedModel):
     """One thing to do in a ticket, authorised or declined as a whole. `tax_rate` (percent) holds for all its lines."""
@@ -152,6 +182,8 @@ class Job(TimestampedModel):
     tax_rate = models.DecimalField(**RATE)
     authorised_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -240,6 +272,7 @@ class TimeEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "time entries"
         constraints = [
             models.UniqueConstraint(
                 fields=["mechanic"], condition=Q(ended_at__isnull=True), name="time_entry_one_open"
@@ -251,6 +284,18 @@ class TimeEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.mechanic} on {self.job}"
+
+
+class TicketEventQuerySet(models.QuerySet["TicketEvent"]):
+    """The history of tickets as their viewers see it."""
+
+    def visible_to(self, user: Any) -> TicketEventQuerySet:
+        """From inside everything; to the customer what became of the ticket and of the jobs that the customer sees."""
+        if user.has_perm("workshop.view_serviceticket"):
+            return self
+        shown = Q(kind="job_state", job__isnull=False) & ~Q(job__state=Job.State.PROPOSED)
+        own = Q(ticket__customer__user_id=user.pk) & (Q(kind="status") | shown)
+        return self.filter(own | _assignment(user, OuterRef("ticket_id")))
 
 
 class TicketEvent(models.Model):
@@ -270,6 +315,8 @@ class TicketEvent(models.Model):
     via = models.CharField(max_length=6, choices=Via, default=Via.STAFF)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
+
+    objects = TicketEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

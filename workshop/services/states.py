@@ -18,10 +18,11 @@ State = Job.State
 Via = TicketEvent.Via
 
 TICKET_MOVES: Mapping[str, tuple[str, ...]] = {
-    Status.DRAFT: (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.CANCELLED),
-    Status.AWAITING_AUTHORISATION: (Status.AUTHORISED, Status.DECLINED, Status.CANCELLED),
+    Status.DRAFT: (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED, Status.CANCELLED),
+    Status.AWAITING_AUTHORISATION: (Status.AUTHORISED, Status.DECLINED, Status.DRAFT, Status.CANCELLED),
     Status.AUTHORISED: (
-        Status.IN_PROGRESS, Status.ON_HOLD, Status.AWAITING_AUTHORISATION, Status.DECLINED, Status.CANCELLED,
+        Status.IN_PROGRESS, Status.ON_HOLD, Status.AWAITING_AUTHORISATION, Status.DECLINED, Status.DRAFT,
+        Status.CANCELLED,
     ),
     Status.IN_PROGRESS: (Status.REVIEW, Status.ON_HOLD, Status.CANCELLED),
     Status.ON_HOLD: (Status.AUTHORISED, Status.IN_PROGRESS, Status.CANCELLED),
@@ -56,6 +57,24 @@ def lock_ticket(ticket_id: int) -> ServiceTicket:
     if ticket is None:
         raise NotFound
     return ticket
+
+
+def lock_job(job_id: int) -> Job:
+    """The job, under the lock of its ticket: `job.ticket` is the locked row. Raises NotFound."""
+    ticket_id = Job.objects.filter(pk=job_id).values_list("ticket_id", flat=True).first()
+    if ticket_id is None:
+        raise NotFound
+    ticket = lock_ticket(ticket_id)
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:  # Deleted while we waited.
+        raise NotFound
+    job.ticket = ticket
+    return job
+
+
+def require_status(ticket: ServiceTicket, *statuses: str, to: str) -> None:
+    """For a command that starts from fewer statuses than the machine has moves to `to`. Raises InvalidTransition."""
+    check_transition(current=ticket.status, to=to, allowed=dict.fromkeys(statuses, (to,)))
 
 
 def require_editable(ticket: ServiceTicket) -> None:
@@ -118,18 +137,17 @@ def settle_ticket(ticket: ServiceTicket, *, actor: User | None, now: datetime, v
 
     Work that has begun goes on whatever happens to other jobs: only tickets before it are settled.
     """
-    waiting = (Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED)
-    states = set(ticket.jobs.exclude(state=State.CANCELLED).values_list("state", flat=True))
-    if ticket.status == Status.DRAFT and states & set(Job.AGREED):
-        move_ticket(ticket, Status.AUTHORISED, actor=actor, now=now, via=via)
-    if ticket.status not in waiting:
+    if ticket.status not in (Status.DRAFT, Status.AWAITING_AUTHORISATION, Status.AUTHORISED, Status.DECLINED):
         return
+    states = set(ticket.jobs.exclude(state=State.CANCELLED).values_list("state", flat=True))
     if states & set(Job.AGREED):
         target = Status.AUTHORISED
     elif states == {State.DECLINED}:
         target = Status.DECLINED
     elif states & {State.AUTHORISATION_REQUIRED}:
         target = Status.AWAITING_AUTHORISATION
+    elif ticket.status in (Status.AWAITING_AUTHORISATION, Status.AUTHORISED):
+        target = Status.DRAFT  # Nothing is agreed on any more, and nothing waits for an answer.
     else:
         return
     if ticket.status != target:

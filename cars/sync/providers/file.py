@@ -43,7 +43,7 @@ class FileProvider:
         """All rows each time, also of an unchanged file: that costs one comparison a row, and mends what was changed
         by hand. The cursor is the SHA-256 of the bytes, and tells an operator which file the rows are from."""
         try:
-            following = {"sha256": _digest(self.path)}
+            following = {"sha256": digest_of(self.path)}
             for batch in batches(self._records()):
                 yield Page(batch, following)
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
@@ -55,7 +55,7 @@ class FileProvider:
         return Path(chosen) if chosen else self.bundled
 
     def _records(self) -> Iterator[Record]:
-        with _open_text(self.path) as file:
+        with open_text(self.path) as file:
             is_json = ".json" in self.path.suffixes
             for row in json_items(file) if is_json else csv.DictReader(file, restkey="", restval=""):
                 yield self._record(row, is_text=not is_json)
@@ -87,12 +87,14 @@ def _whole_number(text: object) -> object:
     return int(cast(str, text)) if digits else text
 
 
-def _open_text(path: Path) -> io.TextIOBase:
+def open_text(path: Path) -> io.TextIOBase:
+    """The file as UTF-8 text, unpacked when its name ends in .gz."""
     opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - the wrapper closes it
     return io.TextIOWrapper(cast(io.BufferedReader, opened), encoding="utf-8-sig", newline="")
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of the file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

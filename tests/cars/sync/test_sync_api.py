@@ -78,18 +78,27 @@ def test_a_provider_without_its_settings_is_409_and_names_them(as_user: SignIn, 
 # --- /sync/trigger
 
 
-@pytest.mark.parametrize("body", [None, {}, {"source": "cars"}, {"source": "cars", "full": True}])
-def test_staff_trigger_runs(staff: APIClient, body: Any) -> None:
+@pytest.mark.parametrize(
+    ("body", "sources"),
+    [
+        (None, ["cars", "products"]),
+        ({}, ["cars", "products"]),
+        ({"source": "cars"}, ["cars"]),
+        ({"source": "products", "full": True}, ["products"]),
+    ],
+)
+def test_staff_trigger_runs(staff: APIClient, body: Any, sources: list[str]) -> None:
     answer = staff.post("/api/sync/trigger", body)
-    run = SyncRun.objects.get()
-    assert answer.status_code == 202
-    assert [entry["run_id"] for entry in answer.json()["runs"]] == [run.pk]
+    runs = list(SyncRun.objects.order_by("source"))
+    assert (answer.status_code, [run.source for run in runs]) == (202, sources)
+    assert {entry["run_id"] for entry in answer.json()["runs"]} == {run.pk for run in runs}
 
 
 def test_without_a_source_only_configured_ones_are_triggered(staff: APIClient, settings: Any) -> None:
     settings.CAR_PROVIDER = "parse"
     answer = staff.post("/api/sync/trigger")
-    assert (answer.status_code, answer.json()) == (202, {"runs": []})
+    assert answer.status_code == 202
+    assert [entry["run_id"] for entry in answer.json()["runs"]] == [SyncRun.objects.get(source="products").pk]
 
 
 @pytest.mark.parametrize("body", [{"source": "boats"}, {"full": "yes"}, {"sauce": "cars"}, [1]])

@@ -1,0 +1,290 @@
+"""Staff pages of parking. Bookings, stays and money are read-only; forms and buttons call the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
+
+from accounts.authentication import user_of
+from common import clock
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button
+from common.dashboard import Chart, Figure, panel
+from parking.models import (
+    MOST_SPOTS,
+    Lot,
+    ParkingPayment,
+    PlateCheck,
+    Rate,
+    Reservation,
+    ReservationEvent,
+    Spot,
+)
+from parking.services import lots, rates, reservations, stats
+
+Status = Reservation.Status
+STATUS_COLORS = {
+    Status.RESERVED: "info",
+    Status.ACTIVE: "success",
+    Status.NO_SHOW: "danger",
+}
+RATE_FIELDS = ("price", "increment_min", "first_free_s", "cap")
+DAYS = 14
+
+
+class LotForm(forms.ModelForm):
+    """A lot with the number of its spots and what it costs; a new price is a new version of the rate."""
+
+    capacity = forms.IntegerField(min_value=1, max_value=MOST_SPOTS, widget=UnfoldAdminIntegerFieldWidget)
+    price = forms.DecimalField(min_value=0, max_digits=12, decimal_places=2, widget=UnfoldAdminDecimalFieldWidget)
+    increment_min = forms.IntegerField(min_value=1, max_value=1440, initial=60, widget=UnfoldAdminIntegerFieldWidget)
+    first_free_s = forms.IntegerField(min_value=0, max_value=86_400, initial=0, widget=UnfoldAdminIntegerFieldWidget)
+    cap = forms.DecimalField(
+        min_value=0, max_digits=12, decimal_places=2, required=False, widget=UnfoldAdminDecimalFieldWidget
+    )
+
+    class Meta:
+        model = Lot
+        fields = (
+            "name", "address", "pin_code", "description", "is_active", "timezone", "opens_at", "closes_at",
+            "default_stay_min", "no_show_after_min", "cancel_cutoff_min",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        lot = kwargs.get("instance")
+        if lot is not None and lot.pk:
+            rate = rates.current_rate(lot)
+            kwargs["initial"] = {name: getattr(rate, name) for name in RATE_FIELDS} | (kwargs.get("initial") or {})
+            kwargs["initial"]["capacity"] = lot.spots.exclude(status=Spot.Status.RETIRED).count()
+        super().__init__(*args, **kwargs)
+
+
+class RateInline(ReadOnlyInline):
+    """Every version of the rate; reservations keep theirs."""
+
+    model = Rate
+    fields = readonly_fields = (
+        "version", "price", "increment_min", "first_free_s", "cap", "currency", "created_at", "created_by",
+    )  # fmt: skip
+
+
+@admin.register(Lot)
+class LotAdmin(StaffAdmin):
+    """Lots, how many spots they have, and what they cost."""
+
+    form = LotForm
+    list_display = ("name", "pin_code", "is_active", "show_capacity", "show_occupied", "timezone", "archived_at")
+    list_filter = ("is_active", ("archived_at", admin.EmptyFieldListFilter), "timezone")
+    search_fields = ("name", "address", "pin_code")
+    fields = (*LotForm.Meta.fields, "capacity", *RATE_FIELDS)
+    inlines = [RateInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lot]:
+        in_use = Q(spots__status__in=[Spot.Status.IN_SERVICE, Spot.Status.OUT_OF_ORDER])
+        occupied = Q(reservations__status=Status.ACTIVE)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                capacity=Count("spots", filter=in_use, distinct=True),
+                occupied=Count("reservations", filter=occupied, distinct=True),
+            )
+        )
+
+    @display(description="spots")
+    def show_capacity(self, lot: Any) -> int:
+        return int(lot.capacity)
+
+    @display(description="occupied")
+    def show_occupied(self, lot: Any) -> int:
+        return int(lot.occupied)
+
+    def perform_create(self, request: HttpRequest, data: dict[str, Any]) -> Lot:
+        given = {"increment_min": 60, "first_free_s": 0} | data
+        return lots.create_lot(data=_with_rate(given), actor=user_of(request), now=clock.now())
+
+    def perform_update(self, request: HttpRequest, lot: Lot, data: dict[str, Any]) -> Lot:
+        return lots.update_lot(lot=lot, data=_with_rate(data), actor=user_of(request), now=clock.now())
+
+    def delete_model(self, request: HttpRequest, obj: Lot) -> None:
+        lots.archive_lot(lot=obj, now=clock.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Lot]) -> None:
+        for lot in queryset:
+            lots.archive_lot(lot=lot, now=clock.now())
+
+
+def _with_rate(data: dict[str, Any]) -> dict[str, Any]:
+    """The form's flat members as the services take them."""
+    rate = {name: data[name] for name in RATE_FIELDS if name in data}
+    rest = {name: value for name, value in data.items() if name not in RATE_FIELDS}
+    return rest | ({"rate": rate} if rate else {})
+
+
+@admin.register(Spot)
+class SpotAdmin(StaffAdmin):
+    """Spots, one by one. How many there are is the lot's capacity."""
+
+    list_display = ("number", "lot", "type", "show_status")
+    list_filter = ("status", "type", "lot")
+    list_select_related = ("lot",)
+    search_fields = ("lot__name", "number")
+    fields = ("lot", "number", "type", "status")
+    readonly_fields = ("lot", "number", "status")
+    actions = ["take_out_of_order", "put_in_service"]
+
+    @display(description="status", label={Spot.Status.OUT_OF_ORDER: "warning"})
+    def show_status(self, spot: Spot) -> str:
+        return spot.status
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def perform_update(self, request: HttpRequest, spot: Spot, data: dict[str, Any]) -> Spot:
+        return lots.update_spot(spot=spot, data=data, actor=user_of(request), now=clock.now())
+
+    @action(description="Out of order; reservations move to other spots", permissions=["change"])
+    def take_out_of_order(self, request: HttpRequest, queryset: QuerySet[Spot]) -> None:
+        self._change(request, queryset, {"out_of_order": True, "relocate": True}, done="is out of order.")
+
+    @action(description="Back in service", permissions=["change"])
+    def put_in_service(self, request: HttpRequest, queryset: QuerySet[Spot]) -> None:
+        self._change(request, queryset, {"out_of_order": False}, done="is in service.")
+
+    def _change(self, request: HttpRequest, queryset: QuerySet[Spot], data: dict[str, Any], *, done: str) -> None:
+        for spot in queryset.select_related("lot"):
+            self.run(
+                request,
+                lambda spot=spot: lots.update_spot(spot=spot, data=data, actor=user_of(request), now=clock.now()),
+                done=f"{spot} {done}",
+            )
+
+
+class ReservationEventInline(ReadOnlyInline):
+    """What happened, newest first."""
+
+    model = ReservationEvent
+    fields = readonly_fields = ("at", "kind", "old", "new", "note", "actor")
+
+
+class ParkingPaymentInline(ReadOnlyInline):
+    """What was paid for the stay."""
+
+    model = ParkingPayment
+    fields = readonly_fields = ("received_at", "amount", "method", "reference", "received_by")
+
+
+@admin.register(Reservation)
+class ReservationAdmin(ReadOnlyAdmin):
+    """Who stands where, and until when."""
+
+    list_display = (
+        "reference", "lot", "spot", "plate", "user", "show_status", "is_overstay", "starts_at", "ends_at", "cost",
+        "paid",
+    )  # fmt: skip
+    list_filter = ("status", "is_overstay", "lot", "starts_at")
+    list_select_related = ("lot", "spot__lot", "user")
+    search_fields = ("reference", "plate_key", "user__email")
+    inlines = [ReservationEventInline, ParkingPaymentInline]
+    actions_detail = ["check_in", "release", "cancel"]
+
+    @display(description="status", label=STATUS_COLORS)
+    def show_status(self, reservation: Reservation) -> str:
+        return reservation.status
+
+    def has_attend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("parking.force_release")
+
+    def has_manage_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("parking.change_reservation")
+
+    @button(description="Check in", permissions=["attend"], url_path="check-in", icon="login")
+    def check_in(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._command(request, object_id, reservations.check_in, done="The vehicle is in.")
+
+    @button(description="Release", permissions=["attend"], url_path="release", icon="logout")
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def forced(**kwargs: Any) -> Reservation:
+            return reservations.release(**kwargs, force=True, reason="Released in the admin.")
+
+        return self._command(request, object_id, forced, done="The spot is free, the cost is fixed.")
+
+    @button(description="Cancel", permissions=["manage"], url_path="cancel", icon="cancel")
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._command(request, object_id, reservations.cancel, done="The reservation is cancelled.")
+
+    def _command(
+        self, request: HttpRequest, object_id: str, service: Callable[..., object], *, done: str
+    ) -> HttpResponse:
+        reservation = Reservation.objects.get(pk=object_id)
+        self.run(request, lambda: service(reservation=reservation, actor=user_of(request), now=clock.now()), done=done)
+        return redirect(reverse("admin:parking_reservation_change", args=[object_id]))
+
+
+@admin.register(ParkingPayment)
+class ParkingPaymentAdmin(ReadOnlyAdmin):
+    """All payments for stays."""
+
+    list_display = ("reservation", "amount", "method", "reference", "received_at", "received_by")
+    list_filter = ("method", "received_at")
+    list_select_related = ("reservation", "received_by")
+    search_fields = ("reservation__reference", "reference")
+
+
+@admin.register(PlateCheck)
+class PlateCheckAdmin(ReadOnlyAdmin):
+    """Who looked up which plate, and what the answer was."""
+
+    list_display = ("plate", "lot", "allowed_until", "actor", "at")
+    list_filter = ("lot", "at")
+    list_select_related = ("lot", "actor")
+    search_fields = ("plate", "actor__email")
+
+
+@panel("parking.view_reservation")
+def lots_panel(now: datetime) -> Iterable[Figure | Chart]:
+    """How full the lots are at this moment, and who should have gone."""
+    active = Reservation.objects.filter(status=Status.ACTIVE)
+    url = reverse("admin:parking_reservation_changelist")
+    spots = Spot.objects.filter(status=Spot.Status.IN_SERVICE, lot__archived_at=None).count()
+    parked = active.count()
+    yield Figure("Vehicles parked", parked, f"of {spots} spots in service", f"{url}?status__exact=active")
+    late = active.filter(is_overstay=True).count()
+    yield Figure("Staying too long", late, "past their time", f"{url}?is_overstay__exact=1", alarm=late > 0)
+    arriving = Reservation.objects.filter(status=Status.RESERVED, starts_at__lt=now + timedelta(hours=24)).count()
+    yield Figure("Arriving", arriving, "reserved for the next 24 hours", f"{url}?status__exact=reserved")
+
+
+@panel("parking.view_parkingpayment")
+def figures_panel(now: datetime) -> Iterator[Figure | Chart]:
+    """Occupancy and revenue of the last fortnight, and what is owed."""
+    owed = Reservation.objects.filter(status=Status.COMPLETED, cost__gt=F("paid"))
+    total = owed.aggregate(total=Sum(F("cost") - F("paid")))["total"] or 0
+    url = reverse("admin:parking_reservation_changelist")
+    yield Figure("Unpaid stays", f"{total:,.2f}", f"stays: {owed.count()}", f"{url}?status__exact=completed")
+    yield from _charts(now)
+
+
+def _charts(now: datetime) -> Iterator[Chart]:
+    period = stats.period_of(lot_id=None, start=now - timedelta(days=DAYS), end=None, step="day", now=now)
+    occupancy = stats.occupancy(period=period, now=now)
+    labels = [f"{bucket.starts_at:%d %b}" for bucket in occupancy.buckets]
+    percent = [float(bucket.occupancy_percent or 0) for bucket in occupancy.buckets]
+    yield Chart("Parking occupancy per day, percent", labels, {"Occupied": percent}, kind="line")
+    for currency in stats.revenue(period=period).currencies:
+        charged = [float(bucket.takings.charged) for bucket in currency.buckets]
+        received = [float(bucket.takings.received) for bucket in currency.buckets]
+        title = f"Parking revenue per day, {currency.currency}"
+        yield Chart(title, labels, {"Charged": charged, "Received": received})

@@ -1,0 +1,67 @@
+"""What staff do in the pages of parking goes through the services."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from parking.models import Lot, Reservation, Spot
+from tests.conftest import MakeUser
+from tests.parking.factories import LotFactory, ReservationFactory
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "name": "North", "address": "1 Road", "pin_code": "10115", "description": "", "is_active": "on", "timezone": "UTC",
+    "opens_at": "", "closes_at": "", "default_stay_min": "120", "no_show_after_min": "15", "cancel_cutoff_min": "0",
+    "capacity": "3", "price": "2.50", "increment_min": "60", "first_free_s": "0", "cap": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def manager(client: Client, make_user: MakeUser) -> Client:
+    client.force_login(make_user(roles=["parking_manager"]))
+    return client
+
+
+def test_a_new_lot_gets_its_spots_and_its_rate(manager: Client) -> None:
+    assert manager.post(reverse("admin:parking_lot_add"), FORM).status_code == 302
+    lot = Lot.objects.get()
+    assert lot.spots.count() == 3
+    assert lot.rates.get().price == Decimal("2.50")
+
+
+def test_a_new_price_is_a_new_version(manager: Client) -> None:
+    manager.post(reverse("admin:parking_lot_add"), FORM)
+    lot = Lot.objects.get()
+    manager.post(reverse("admin:parking_lot_change", args=[lot.pk]), FORM | {"price": "4.00", "capacity": "5"})
+    assert [rate.price for rate in lot.rates.order_by("version")] == [Decimal("2.50"), Decimal("4.00")]
+    assert lot.spots.count() == 5
+
+
+def test_a_lot_with_vehicles_does_not_shrink_below_them(manager: Client) -> None:
+    lot = LotFactory(spots=2)
+    for spot in lot.spots.all():
+        ReservationFactory(lot=lot, spot=spot)
+    answer = manager.post(reverse("admin:parking_lot_change", args=[lot.pk]), FORM | {"capacity": "1"})
+    assert answer.status_code == 200
+    assert lot.spots.exclude(status=Spot.Status.RETIRED).count() == 2
+
+
+def test_a_stay_is_released_with_its_cost(client: Client, make_user: MakeUser) -> None:
+    client.force_login(make_user(roles=["parking_attendant"]))
+    stay = ReservationFactory(status="active")
+    client.get(reverse("admin:parking_reservation_release", args=[stay.pk]))
+    stay.refresh_from_db()
+    assert (stay.status, stay.cost) == (Reservation.Status.COMPLETED, Decimal("3.00"))
+
+
+def test_the_home_shows_the_lots_to_who_runs_them(manager: Client, user: User) -> None:
+    ReservationFactory(status="active", is_overstay=True)
+    home = manager.get(reverse("admin:index")).content.decode()
+    for text in ("Vehicles parked", "Staying too long", "Parking occupancy per day"):
+        assert text in home
+    assert "Tickets by status" not in home

@@ -1,0 +1,1 @@
+"""The suppliers' catalogue as a source of the sync engine (`cars.sync`)."""
