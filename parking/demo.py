@@ -24,7 +24,12 @@ LOTS: tuple[dict[str, Any], ...] = (
         "description": "Under the station, two levels.",
         "timezone": "Europe/Berlin",
         "capacity": 50,
-        "rate": {"price": Decimal("3.00"), "first_free_s": 600, "cap": Decimal("15.00"), "surcharges": {"ev": "10.00"}},
+        "rate": {
+            "price": Decimal("3.00"),
+            "first_free_s": 600,
+            "cap": Decimal("15.00"),
+            "surcharges": {"ev": Decimal("10.00")},
+        },
     },
     {
         "name": "Airport long stay",

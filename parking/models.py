@@ -236,6 +236,7 @@ class Reservation(TimestampedModel):
             ),
             models.Index(fields=["lot", "starts_at"], name="reservation_lot_open", condition=OPEN),
             models.Index(fields=["user", "-id"], name="reservation_user"),
+            models.Index(fields=["user"], name="reservation_user_open", condition=OPEN),
             models.Index(fields=["lot", "-id"], name="reservation_lot"),
             models.Index(fields=["plate_key", "-id"], name="reservation_plate"),
             models.Index(fields=["starts_at"], name="reservation_due_start", condition=Q(status="reserved")),

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from accounts.models import Export, Notification, SellerProfile, TokenFamily, User
 from cars.models import OdometerReading, SyncIssue, SyncRun, SyncSource, SyncSuppression, VehicleEvent
+from parking import models as parking
 from tests.conftest import MakeUser
 from tests.factories import CarFactory, VehicleFactory
+from tests.parking.factories import ReservationFactory
 from tests.workshop.factories import (
     CustomerFactory,
     FeeLineFactory,
@@ -58,6 +60,14 @@ def rows(user: User) -> None:
     Notification.objects.create(user=user, kind="security", title="Hello", mail_status="failed")
     Export.objects.create(owner=user, kind="cars")
     workshop_rows(user)
+    parking_rows(user)
+
+
+def parking_rows(user: User) -> None:
+    stay = ReservationFactory(user=user, status="active")
+    parking.ReservationEvent.objects.create(reservation=stay, kind="booked", actor=user)
+    parking.PlateCheck.objects.create(lot=stay.lot, plate=stay.plate, reservation=stay, actor=user)
+    parking.ParkingPayment.objects.create(reservation=stay, amount=1, method="cash", received_by=user)
 
 
 def workshop_rows(user: User) -> None:

@@ -18,6 +18,7 @@ FORM = {
     "name": "North", "address": "1 Road", "pin_code": "10115", "description": "", "is_active": "on", "timezone": "UTC",
     "opens_at": "", "closes_at": "", "default_stay_min": "120", "no_show_after_min": "15", "cancel_cutoff_min": "0",
     "capacity": "3", "price": "2.50", "increment_min": "60", "first_free_s": "0", "cap": "",
+    "rates-TOTAL_FORMS": "0", "rates-INITIAL_FORMS": "0",
 }  # fmt: skip
 
 

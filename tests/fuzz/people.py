@@ -47,7 +47,7 @@ def _pools() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     from tests.targets import TARGETS
 
     for operation, row in TABLE.items():
-        if "/workshop/" not in operation:
+        if "/workshop/" not in operation and "/parking/" not in operation:
             continue
         named = {name: value[1:] for name, value in (row.body or {}).items() if str(value).startswith("$")}
         pool = []
