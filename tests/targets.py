@@ -132,6 +132,7 @@ def _job(state: str, *names: str) -> Callable[[User], dict[str, Any]]:
 
 _SHOWN = "authorisation_required"
 
+
 def _reservation(owner: User, **fields: Any) -> dict[str, Any]:
     soon = timezone.now() + timedelta(minutes=10)
     reservation = ReservationFactory(user=owner, lot=LotFactory(), **{"starts_at": soon} | fields)
