@@ -20,6 +20,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from common.cache import CacheNamespace
 from common.conditional import check_if_match, etag_of, is_current
 from common.filters import StrictFilterSet, refuse_parameters
 from common.parsers import PayloadTooLarge
@@ -173,6 +174,27 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
         return self.get_paginated_response(
             self.represent(page, serializer_class or self.get_serializer_class(), many=True)
         )
+
+    def cached_listing(
+        self,
+        cache: CacheNamespace,
+        queryset: QuerySet[Any],
+        serializer_class: type[BaseSerializer[Any]] | None = None,
+        *,
+        viewer: object = None,
+    ) -> Response:
+        """As `listing`, from the cache and with an ETag. `viewer` tells apart who is shown different things. The
+        address is part of the key, since the page's links repeat it."""
+
+        def produce() -> tuple[Any, str | None]:
+            page = self.listing(queryset, serializer_class)
+            return page.data, page.get("Link")
+
+        data, link = cache.get_or_set((viewer, self.request.build_absolute_uri()), produce)
+        answer = conditional(self.request, data)
+        if link:
+            answer["Link"] = link
+        return answer
 
     def answer(self, instance: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """The representation of one resource, with its ETag."""

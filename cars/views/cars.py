@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,7 +34,6 @@ from common.views import (
     DestroyMixin,
     UpdateMixin,
     command,
-    conditional,
     reading,
 )
 
@@ -143,7 +141,7 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
         },
     )
     def makes(self, request: Request) -> Response:
-        return self._cached(Car.objects.current().makes(), MakeSerializer)
+        return self.cached_listing(cache, Car.objects.current().makes(), MakeSerializer)
 
     @reading(
         detail=False,
@@ -158,17 +156,4 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
         },
     )
     def models(self, request: Request, make: str) -> Response:
-        return self._cached(Car.objects.current().models_of(make), CarModelSerializer)
-
-    def _cached(self, groups: QuerySet[Any], serializer_class: type[MakeSerializer | CarModelSerializer]) -> Response:
-        """A page of groups from the cache. The address is the key, since the page's links repeat it."""
-
-        def produce() -> tuple[Any, str | None]:
-            page = self.listing(groups, serializer_class)
-            return page.data, page.get("Link")
-
-        data, link = cache.get_or_set((self.request.build_absolute_uri(),), produce)
-        answer = conditional(self.request, data)
-        if link:
-            answer["Link"] = link
-        return answer
+        return self.cached_listing(cache, Car.objects.current().models_of(make), CarModelSerializer)

@@ -14,6 +14,7 @@ from rest_framework.exceptions import ValidationError
 
 from cars.models import Car
 from common import fields
+from common.handler import MEANINGLESS_CODES
 
 CASES: list[tuple[Any, list[Any], list[Any]]] = [
     (
@@ -146,6 +147,17 @@ def test_decimals_keep_their_places_and_never_meet_a_float() -> None:
     assert str(field.run_validation(Decimal("24500"))) == "24500.00"
     assert field.run_validation("0.10") == Decimal("0.10")
     assert field.to_representation(Decimal("24500")) == "24500.00"
+
+
+@pytest.mark.parametrize(("value", "code"), [("0.00", "out_of_range"), ("101", "out_of_range"), (0, "min_value")])
+def test_a_string_beyond_the_bounds_is_meaningless_and_a_number_invalid(value: Any, code: str) -> None:
+    """No pattern can publish bounds, so the string is 422 and the number 400."""
+    field = fields.MoneyField(min_value=Decimal("0.01"), max_value=100)
+
+    with pytest.raises(ValidationError) as refused:
+        field.run_validation(value)
+    assert refused.value.detail[0].code == code
+    assert (code in MEANINGLESS_CODES) is (code == "out_of_range")
 
 
 def test_moments_become_utc_and_are_answered_with_z() -> None:

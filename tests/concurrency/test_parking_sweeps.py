@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Notification
 from common.sweeps import SweepResult
 from parking.models import Lot, Reservation, ReservationEvent
-from parking.services import no_shows, overstay
+from parking.services import no_shows, overstay, vacancies
 from parking.services.booking import LotFull, book
 from parking.services.no_shows import sweep_no_shows
 from parking.services.overstay import settle_overdue, sweep_overstays
@@ -130,10 +131,18 @@ def test_sweep_by_book_nobody_gets_a_spot_on_which_a_vehicle_stands() -> None:
     assert overlaps() == 0
 
 
-def test_without_the_step_a_booking_gets_such_a_spot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control."""
+@pytest.fixture
+def nobody_looks_for_overdue_vehicles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(overstay, "settle_overdue", lambda **_: None)
     monkeypatch.setattr(overstay, "sweep", lambda *_, **__: SweepResult(0, 0))
+    monkeypatch.setattr(vacancies, "due_overstays", lambda **_: Q(pk__in=[]))
+    vacancies._statement.cache_clear()
+    yield
+    vacancies._statement.cache_clear()
+
+
+def test_without_the_step_a_booking_gets_such_a_spot(nobody_looks_for_overdue_vehicles: None) -> None:
+    """The control."""
     lot = LotFactory(spots=1)
     late = parked(lot, over_min=15)
     (got,) = [result for result in sweep_against_bookings(lot) if isinstance(result, Reservation)]

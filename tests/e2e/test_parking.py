@@ -9,10 +9,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
+from tests.e2e.admin import AdminVisitor
 from tests.e2e.people import Desk, must
-from tests.e2e.processes import SERVERS, Platform, real_servers, running_platform
+from tests.e2e.processes import (
+    ADMIN_EMAIL,
+    ADMIN_PASSWORD,
+    SERVERS,
+    Platform,
+    real_servers,
+    running_platform,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.redis, pytest.mark.xdist_group("e2e")]
 
@@ -70,3 +79,31 @@ def test_the_history_arrives_as_a_file_of_ones_own(platform: Platform, desk: Des
     platform.until(
         "the mail about it", lambda: any("export" in mail.read_text() for mail in mails.glob("*")), within=60
     )
+
+
+def test_the_report_follows_its_edited_schedule(platform: Platform, desk: Desk) -> None:
+    """The stay above is moved into the month before, as if time had passed."""
+    now = datetime.now(UTC)
+    shift = now - (now.replace(day=1) - timedelta(days=15))
+    columns = ("starts_at", "ends_at", "booked_until", "checked_in_at", "released_at")
+    moved = ", ".join(f"{column} = {column} - %(shift)s" for column in columns)
+    with psycopg.connect(platform.environment["DATABASE_URL"]) as database:
+        database.execute(f"UPDATE parking_reservation SET {moved} WHERE status = 'completed'", {"shift": shift})
+    with platform.client() as client:
+        admin = AdminVisitor(client)
+        admin.sign_in(ADMIN_EMAIL, ADMIN_PASSWORD)
+        admin.submit("/django_celery_beat/intervalschedule/add/", every="2", period="seconds")
+        task = admin.find("/django_celery_beat/periodictask/", "parking: Monthly reports")
+        admin.submit(task, choose={"interval": "every 2 seconds"}, crontab="")
+    mails = platform.folder / "mails"
+
+    def reports() -> list[str]:
+        texts = [mail.read_text() for mail in mails.glob("*")]
+        return [text for text in texts if "driver@example.com" in text and "Central" in text and "3.00" in text]
+
+    platform.until("the report of the month before", reports, within=60)
+    runs = platform.log("worker").count("parking.tasks.send_monthly_reports")
+    platform.until(
+        "another run", lambda: platform.log("worker").count("parking.tasks.send_monthly_reports") > runs, within=60
+    )
+    assert len(reports()) == 1

@@ -98,7 +98,7 @@ def test_a_stranger_sees_nothing(as_user: Any, other_user: User, api: APIClient,
 @pytest.mark.parametrize(
     "body",
     [
-        {"amount": "0.00"},
+        {"amount": 0},
         {"amount": "-1.00"},
         {"amount": "1.001"},
         {"amount": "10000000000.00"},

@@ -124,7 +124,7 @@ def test_a_line_named_twice_is_422(client: APIClient, invoice: Invoice) -> None:
     "change",
     [
         {"lines": []},
-        {"lines": [{"line": 1, "quantity": "0"}]},
+        {"lines": [{"line": 1, "quantity": 0}]},
         {"lines": [{"line": 1, "quantity": "0.0001"}]},
         {"lines": [{"line": 1, "quantity": "1", "net": "1.00"}]},
         {"reason": ""},

@@ -105,7 +105,7 @@ def test_unknown_ids_are_422_and_named(client: APIClient, supplier: Supplier, pa
     [
         {"lines": []},
         {"lines": [{"part": 1}]},
-        {"lines": [{"part": 1, "quantity": "0"}]},
+        {"lines": [{"part": 1, "quantity": 0}]},
         {"lines": [{"part": 1, "quantity": "0.0001"}]},
         {"lines": [{"part": 1, "quantity": "-1"}]},
         {"lines": [{"part": 1, "quantity": "1", "unit_cost": "-0.01"}]},

@@ -130,7 +130,7 @@ def test_lines_are_those_of_the_order_and_named_once(client: APIClient, order: P
         {"delivery_note": "DN-1", "lines": []},
         {"delivery_note": "", "lines": [{"line": 1, "quantity": "1"}]},
         {"delivery_note": "N" * 65, "lines": [{"line": 1, "quantity": "1"}]},
-        {"delivery_note": "DN-1", "lines": [{"line": 1, "quantity": "0"}]},
+        {"delivery_note": "DN-1", "lines": [{"line": 1, "quantity": 0}]},
         {"delivery_note": "DN-1", "lines": [{"line": 1, "quantity": "1", "part": 1}]},
         {"delivery_note": "DN-1", "lines": [{"line": 1, "quantity": "1"}], "received_by": 1},
     ],

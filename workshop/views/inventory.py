@@ -20,7 +20,6 @@ from common.views import (
     RetrieveMixin,
     UpdateMixin,
     command,
-    conditional,
     reading,
 )
 from workshop import caches
@@ -140,18 +139,8 @@ class PartViewSet(RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiView
         examples=[ROW],
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The address is the key, since the page's links repeat it."""
-
-        def produce() -> tuple[Any, str | None]:
-            page = self.listing(self.get_queryset())
-            return page.data, page.get("Link")
-
         sees_costs = self.caller.has_perm("workshop.view_costs")
-        data, link = caches.inventory.get_or_set((sees_costs, request.build_absolute_uri()), produce)
-        answer = conditional(request, data)
-        if link:
-            answer["Link"] = link
-        return answer
+        return self.cached_listing(caches.inventory, self.get_queryset(), viewer=sees_costs)
 
     @idempotent
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]

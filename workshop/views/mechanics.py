@@ -18,7 +18,6 @@ from common.views import (
     ListMixin,
     RetrieveMixin,
     UpdateMixin,
-    conditional,
     reading,
 )
 from workshop import caches
@@ -116,13 +115,4 @@ class MechanicViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destro
         },
     )
     def leaderboard(self, request: Request) -> Response:
-        # The address is the key, since the page's links repeat it. It is the same for everybody.
-        data, link = caches.leaderboard.get_or_set(("leaderboard", request.build_absolute_uri()), self._ranking)
-        answer = conditional(request, data)
-        if link:
-            answer["Link"] = link
-        return answer
-
-    def _ranking(self) -> tuple[Any, str | None]:
-        page = self.listing(Mechanic.objects.all(), LeaderboardRowSerializer)
-        return page.data, page.get("Link")
+        return self.cached_listing(caches.leaderboard, Mechanic.objects.all(), LeaderboardRowSerializer)
