@@ -22,10 +22,19 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            errors = self._refused_members(data)
+            errors = self._refused_members(data) | self._missing_members(data)
             if errors:
                 raise serializers.ValidationError(errors)
         return super().to_internal_value(data)
+
+    def _missing_members(self, data: Mapping[str, Any]) -> dict[str, list[ErrorDetail]]:
+        """A list is replaced as a whole, so its items are whole also in a PATCH, where REST framework asks nobody for
+        required members."""
+        is_item = isinstance(self.parent, serializers.ListField | serializers.ListSerializer)
+        if not (is_item and getattr(self.root, "partial", False)):
+            return {}
+        missing = [name for name, field in self.fields.items() if field.required and name not in data]
+        return {name: [ErrorDetail("This field is required.", code="required")] for name in missing}
 
     def _refused_members(self, data: Mapping[str, Any]) -> dict[str, list[ErrorDetail]]:
         errors = {}
@@ -78,7 +87,10 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
     def include_extra_kwargs(
         self, kwargs: MutableMapping[str, Any], extra_kwargs: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
+        blank_choice = "choices" in kwargs and kwargs.get("allow_blank", False)
         kwargs = super().include_extra_kwargs(kwargs, extra_kwargs)
+        if blank_choice:  # Read-only fields lose it, and with it "" among the published values.
+            kwargs["allow_blank"] = True
         kwargs["validators"] = [
             validator for validator in kwargs.get("validators", []) if not hasattr(validator, "queryset")
         ]

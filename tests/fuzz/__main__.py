@@ -102,7 +102,8 @@ def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
             f"{server.url}/api/schema", "--url", server.url, "-n", str(examples), "--seed", str(seed),
             "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none",
         ]  # fmt: skip
-        return subprocess.run(command, env=os.environ | HOOKS, check=False).returncode
+        facts = {"FUZZ_POOLS": server.facts["alices_pools"], "FUZZ_LOT": str(server.facts["lot"])}
+        return subprocess.run(command, env=os.environ | HOOKS | facts, check=False).returncode
 
 
 def _authorization(token: str) -> dict[str, str]:

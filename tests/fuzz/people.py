@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import django
@@ -17,10 +17,11 @@ EACH = 4  # Rows of a kind: commands use them up, and what comes after is refuse
 def fill(password: str) -> dict[str, Any]:
     """Returns ids of rows that the administrator, whom the fuzzer signs in as, can reach; `pools` has some for each
     operation, in the state that it needs."""
-    from accounts.models import Export
+    from accounts.models import Export, User
     from accounts.notifications import notify
     from tests.factories import CarFactory, UserFactory, VehicleFactory
     from tests.fuzz.server import ADMINISTRATOR, LEAVERS, PEOPLE
+    from tests.parking.factories import LotFactory
     from tests.workshop.factories import CustomerFactory
 
     administrator = UserFactory(email=ADMINISTRATOR, password=password, is_superuser=True)
@@ -35,25 +36,29 @@ def fill(password: str) -> dict[str, Any]:
         "export": str(Export.objects.create(owner=administrator, kind="cars").pk),
         "vehicle": administrator.vehicles.order_by("pk")[0].pk,
         "user": administrator.pk,
+        "parking_export": str(Export.objects.create(owner=administrator, kind="parking").pk),
         "customer": CustomerFactory().pk,
-        "pools": json.dumps(dict(_pools())),
+        "lot": LotFactory(spots=500).pk,
+        "pools": json.dumps(dict(_pools(lambda: UserFactory(password=None)))),
+        "alices_pools": json.dumps(dict(_pools(lambda: User.objects.get(email=PEOPLE[0]), private=True))),
     }
 
 
-def _pools() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Operation -> the facts that the permission table's rows need: members of the path, and of the body."""
+def _pools(owner_of: Callable[[], Any], *, private: bool = False) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Operation -> the facts that the permission table's rows need: members of the path, and of the body. `private`
+    keeps to what others may not see."""
     from tests.factories import UserFactory
     from tests.permissions import TABLE
     from tests.targets import TARGETS
 
     for operation, row in TABLE.items():
-        if "/workshop/" not in operation and "/parking/" not in operation:
+        of_a_domain = "/workshop/" in operation or "/parking/" in operation
+        if not of_a_domain or row.target == "parking_export" or (private and row.others != 404):
             continue
         named = {name: value[1:] for name, value in (row.body or {}).items() if str(value).startswith("$")}
         pool = []
         for _ in range(EACH if row.target or named else 0):
-            owner = UserFactory(password=None)
-            facts = TARGETS[row.target](owner) | {"customer": UserFactory(password=None).pk}
+            facts = TARGETS[row.target](owner_of()) | {"customer": UserFactory(password=None).pk}
             pool.append({"path": facts, "body": {name: facts[fact] for name, fact in named.items()}})
         yield operation, pool
 

@@ -123,6 +123,13 @@ def test_a_body_beside_the_schema_is_400(
     assert client.post(PATH, body).status_code == 400
 
 
+@pytest.mark.parametrize("lines", [[{"part": 1}], [{"quantity": "1"}], [{}]])
+def test_a_line_is_whole_also_in_a_patch(client: APIClient, part: Part, lines: list[dict[str, Any]]) -> None:
+    order = PurchaseOrder.objects.create(supplier=SupplierFactory())
+    answer = client.patch(f"{PATH}/{order.pk}", {"lines": lines})
+    assert (answer.status_code, error(answer)["code"]) == (400, "required")
+
+
 def test_new_lines_replace_those_of_a_draft(client: APIClient, supplier: Supplier, part: Part) -> None:
     dropped, added = PartFactory(), PartFactory(cost="1.00")
     order = draft_of(supplier, part, dropped)

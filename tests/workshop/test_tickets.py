@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cars.models import Vehicle
 from tests.factories import VehicleFactory
+from tests.security.document import document
 from tests.workshop.factories import CustomerFactory, JobFactory, LabourLineFactory, MechanicFactory, TicketFactory
 from workshop.models import Customer, Job, Mechanic, ServiceTicket
 
@@ -337,3 +338,9 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     make(9)
     with django_assert_num_queries(len(few)):
         assert len(client.get(path).json()["results"]) == 10
+
+
+def test_the_published_reasons_of_a_hold_have_none_among_them() -> None:
+    """A ticket that is not on hold answers "", and a client must be able to read it."""
+    reason = document()["components"]["schemas"]["Ticket"]["properties"]["hold_reason"]
+    assert set(reason["enum"]) == {"parts", "customer", "sublet", "other", ""}
