@@ -43,9 +43,9 @@ def main() -> int:
     for seed in options.seeds:
         with fuzz_server() as server:
             red += _all_checks(server, seed=seed, examples=options.examples, phases=options.phases)
-        with fuzz_server() as server:
+        with fuzz_server(whose="alice") as server:
             red += [f"two users, seed {seed}"] * (_two_users(server, seed, options.examples) != 0)
-        with fuzz_server(application="tests.fuzz.leaky:application") as server:
+        with fuzz_server(application="tests.fuzz.leaky:application", whose="alice") as server:
             if _two_users(server, seed, options.examples) == 0:
                 red.append(f"seed {seed} did not find the planted leak: its two-user run proves nothing")
     for finding in red:
@@ -102,7 +102,7 @@ def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
             f"{server.url}/api/schema", "--url", server.url, "-n", str(examples), "--seed", str(seed),
             "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none",
         ]  # fmt: skip
-        facts = {"FUZZ_POOLS": server.facts["alices_pools"], "FUZZ_LOT": str(server.facts["lot"])}
+        facts = {"FUZZ_POOLS": server.facts["pools"], "FUZZ_LOT": str(server.facts["lot"])}
         return subprocess.run(command, env=os.environ | HOOKS | facts, check=False).returncode
 
 

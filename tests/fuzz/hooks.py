@@ -36,6 +36,10 @@ VIN = "1HGCM82633A004352"
 LEFT_OUT = {
     "/api/workshop/service-tickets": ("vehicle", "promised_at"),
     "/api/parking/reservations": ("vehicle", "starts_at", "ends_at", "spot_type"),
+    "/api/parking/reservations/{id}/release": ("force", "reason"),
+    "/api/workshop/customers": ("user",),
+    "/api/workshop/customers/{id}": ("user",),
+    "/api/workshop/products/{id}/adopt": ("part", "supplier"),
     "/api/workshop/inventory": ("supplier",),
     "/api/workshop/inventory/{id}": ("supplier",),
 }
@@ -99,7 +103,15 @@ def _put_in_order(query: dict[str, Any]) -> None:
     bounds = [(name, name.removesuffix("_min") + "_max") for name in query if name.endswith("_min")]
     for low, high in (*bounds, *ORDERED):
         if low in query and high in query:
-            query[low], query[high] = sorted([query[low], query[high]])
+            query[low], query[high] = sorted([query[low], query[high]], key=_as_number)
+
+
+def _as_number(value: Any) -> tuple[float, str]:
+    """Amounts by their value, moments and days as text."""
+    try:
+        return float(value), ""
+    except ValueError:
+        return 0.0, str(value)
 
 
 def _members_that_exist(path: str) -> dict[str, Any]:

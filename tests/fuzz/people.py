@@ -1,5 +1,5 @@
 """Fills a fuzz server's database with people and rows that they own, and prints the facts that the fuzzer needs as
-JSON. Run as a module, with the password of everybody."""
+JSON. Run as a module, with everybody's password and whose rows to make."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 
 import django
 
-EACH = 4  # Rows of a kind: commands use them up, and what comes after is refused by their state.
+EACH = 2  # Rows of a kind: commands use them up, and what comes after is refused by their state.
 
 
-def fill(password: str) -> dict[str, Any]:
-    """Returns ids of rows that the administrator, whom the fuzzer signs in as, can reach; `pools` has some for each
-    operation, in the state that it needs."""
+def fill(password: str, whose: str) -> dict[str, Any]:
+    """Returns ids of rows that the administrator, whom the fuzzer signs in as, can reach. `pools` has some for each
+    operation, in the state that it needs: `everybody`'s, or of what is private only those of the first of the two
+    users (`alice`)."""
     from accounts.models import Export, User
     from accounts.notifications import notify
     from tests.factories import CarFactory, UserFactory, VehicleFactory
@@ -31,6 +32,10 @@ def fill(password: str) -> dict[str, Any]:
         CarFactory.create_batch(3, created_by=person)
         for number in range(3):
             notify(user=person, kind="security", title=f"Message {number}")
+    owners = {
+        "everybody": lambda: UserFactory(password=None),
+        "alice": lambda: User.objects.get(email=PEOPLE[0]),
+    }
     return {
         "notification": administrator.notifications.order_by("pk")[0].pk,
         "export": str(Export.objects.create(owner=administrator, kind="cars").pk),
@@ -39,8 +44,7 @@ def fill(password: str) -> dict[str, Any]:
         "parking_export": str(Export.objects.create(owner=administrator, kind="parking").pk),
         "customer": CustomerFactory().pk,
         "lot": LotFactory(spots=500).pk,
-        "pools": json.dumps(dict(_pools(lambda: UserFactory(password=None)))),
-        "alices_pools": json.dumps(dict(_pools(lambda: User.objects.get(email=PEOPLE[0]), private=True))),
+        "pools": json.dumps(dict(_pools(owners[whose], private=whose == "alice"))),
     }
 
 
@@ -66,4 +70,4 @@ def _pools(owner_of: Callable[[], Any], *, private: bool = False) -> Iterator[tu
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     django.setup()
-    json.dump(fill(sys.argv[1]), sys.stdout)
+    json.dump(fill(sys.argv[1], sys.argv[2]), sys.stdout)

@@ -49,8 +49,9 @@ class FuzzServer:
 
 
 @contextmanager
-def fuzz_server(*, application: str = "config.wsgi:application") -> Iterator[FuzzServer]:
-    """Start `application` on PostgreSQL (TEST_DATABASE_URL, else the usual local port); drop all of it afterwards."""
+def fuzz_server(*, application: str = "config.wsgi:application", whose: str = "everybody") -> Iterator[FuzzServer]:
+    """Start `application`, with rows of `whose`, on PostgreSQL (TEST_DATABASE_URL, else the usual local port); drop all
+    of it afterwards."""
     base = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
     name = f"forecourt_fuzz_{os.getpid()}"
     with (
@@ -74,7 +75,10 @@ def fuzz_server(*, application: str = "config.wsgi:application") -> Iterator[Fuz
         for command in ("migrate", "createcachetable"):
             subprocess.run([sys.executable, "manage.py", command, "-v0"], env=environment, check=True)
         facts = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.people", PASSWORD], env=environment, check=True, stdout=subprocess.PIPE
+            [sys.executable, "-m", "tests.fuzz.people", PASSWORD, whose],
+            env=environment,
+            check=True,
+            stdout=subprocess.PIPE,
         )
         with _running(application, environment, Path(folder) / "server.log") as (url, log):
             yield FuzzServer(url=url, log=log, facts=json.loads(facts.stdout))
