@@ -7,7 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
-PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup
+# One more than there are processors: the tests of faults wait more than they work.
+PYTEST := $(BIN)/pytest -q -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
 UV_COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url -q --python-version 3.11
 
 # The newest Python that is supported, where it is installed too: `make ci` tests on both.
