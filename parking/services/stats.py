@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from math import gcd
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -24,7 +24,6 @@ from common.errors import BadRequest, NotFound
 from common.money import ZERO, to_cents
 from parking.models import Lot, ParkingPayment, Rate, Reservation, Spot
 
-Step = Literal["hour", "day"]
 STEPS: dict[str, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 UNLESS_TOLD: dict[str, timedelta] = {"hour": timedelta(days=1), "day": timedelta(days=30)}
 MOST_BUCKETS = 744  # A month of hours, or two years of days.

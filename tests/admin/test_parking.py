@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from parking.models import Lot, Reservation, Spot
@@ -66,3 +68,14 @@ def test_the_home_shows_the_lots_to_who_runs_them(manager: Client, user: User) -
     for text in ("Vehicles parked", "Staying too long", "Parking occupancy per day"):
         assert text in home
     assert "Tickets by status" not in home
+
+
+def test_a_lot_is_listed_with_its_spots_and_what_stands_on_them(manager: Client) -> None:
+    """Each counted by itself, however many there are of the other."""
+    lot = LotFactory(spots=3)
+    lot.spots.filter(number=3).update(status=Spot.Status.RETIRED)
+    for spot in lot.spots.filter(number__lt=3):
+        ReservationFactory(lot=lot, spot=spot, status="active")
+        ReservationFactory(lot=lot, spot=spot, starts_at=timezone.now() + timedelta(days=1))
+    (listed,) = manager.get(reverse("admin:parking_lot_changelist")).context["cl"].result_list
+    assert (listed.capacity, listed.occupied) == (2, 2)
