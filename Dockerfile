@@ -26,13 +26,14 @@ COPY accounts accounts
 COPY cars cars
 COPY workshop workshop
 COPY parking parking
+COPY auctions auctions
 COPY config config
 # Collected as in production; the settings want secrets, but nothing of these stays in the image.
 RUN random() { python -c 'import secrets; print(secrets.token_urlsafe(64))'; } \
     && SECRET_KEY=$(random) JWT_SECRET_KEY=$(random) ALLOWED_HOSTS=localhost DATABASE_URL=postgres://none/none \
        REDIS_URL=redis://none DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/build \
-    && python -m compileall -q accounts cars common config parking workshop
+    && python -m compileall -q accounts auctions cars common config parking workshop
 USER forecourt
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["python", "/app/healthcheck.py", "web"]

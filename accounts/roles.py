@@ -58,6 +58,13 @@ ROLES: dict[str, list[str]] = {
         "accounts.approve_sellerprofile",
         "accounts.verify_identity",
         "accounts.view_sellerprofile",
+        *_all_of("auctions", "incrementtable"),
+        *_views_of("auctions", "auction", "auctionbidder", "auctionevent", "auctionlogentry", "bid", "listing"),
+        *_views_of("auctions", "listingdocument", "listingevent", "listingimage", "order", "savedsearch", "watch"),
+        "auctions.audit_auction",
+        "auctions.change_listing",
+        "auctions.moderate_auction",
+        "auctions.moderate_listing",
     ],
     "finance": [
         *_views_of("workshop", "creditnote", "customer", "invoice", "payment", "serviceticket"),
@@ -65,6 +72,8 @@ ROLES: dict[str, list[str]] = {
         "workshop.add_invoice",
         "workshop.add_payment",
         "workshop.view_costs",
+        *_all_of("auctions", "feeschedule"),
+        *_views_of("auctions", "auction", "bid", "incrementtable", "listing", "order"),
     ],
 }
 

@@ -23,3 +23,15 @@ def database_now() -> datetime:
         cursor.execute("SELECT statement_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def lock_clock() -> datetime:
+    """The moment at which this statement runs, for rules that compare a deadline under a lock. Ask for it after the
+    lock is held: the transaction's own time, and a clock inside the statement that waited for the lock, are both from
+    before the wait. One query on PostgreSQL; the system's clock on SQLite."""
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment

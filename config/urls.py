@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.urls import path
 
 import accounts.urls
+import auctions.urls
 import cars.urls
 import parking.urls
 import workshop.urls
@@ -19,7 +20,7 @@ from config import health
 
 router = ApiRouter()
 views: list[Any] = []
-for app in (accounts.urls, cars.urls, workshop.urls, parking.urls):
+for app in (accounts.urls, cars.urls, workshop.urls, parking.urls, auctions.urls):
     views += app.urlpatterns
     for prefix, viewset, basename in app.routes:
         router.register(prefix, viewset, basename=basename)
@@ -27,6 +28,7 @@ for app in (accounts.urls, cars.urls, workshop.urls, parking.urls):
 urlpatterns = [
     SegmentResolver("api/", [*views, *router.urls]),
     *workshop.urls.pages,
+    *auctions.urls.pages,
     path(f"{settings.ADMIN_PATH}/login/", admin_login),  # Before the admin's own: under the sign-in limits.
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
     path("health", health.HealthView.as_view(), name="health"),

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "cars",
     "workshop",
     "parking",
+    "auctions",
 ]
 
 MIDDLEWARE = [
@@ -355,6 +356,8 @@ MEDIA_ROOT = DATA_DIR / "media"
 EXPORT_FOLDER = Path(env.str("EXPORT_FOLDER", default=str(DATA_DIR / "exports")))
 EXPORT_KEEP_DAYS = 7
 PLATE_RETENTION_DAYS = env.int("PLATE_RETENTION_DAYS", default=0)  # 0 keeps plates.
+AUCTION_MIN_DURATION_S = env.int("AUCTION_MIN_DURATION_S", default=600)
+LISTING_AUTO_APPROVE = env.bool("LISTING_AUTO_APPROVE", default=False)  # Listings without a moderator's look.
 
 # --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR
 # -----------------------------------------------

@@ -14,3 +14,4 @@ LOGGING = logging_config(level=LOG_LEVEL)
 if str(DATABASES["default"]["ENGINE"]).endswith("sqlite3"):
     # A file, because threads of one test need connections of their own to the same data.
     DATABASES["default"]["TEST"] = {"NAME": str(DATABASES["default"]["NAME"]) + ".test"}
+AUCTION_MIN_DURATION_S = 5

@@ -7,7 +7,6 @@ constraints are the judge, and whoever they refuse looks again.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from accounts.services import lock_user
 from cars.models import PLATE_LENGTH, Vehicle, VehicleEvent
 from cars.services import record_event as record_vehicle_event
 from common.errors import Conflict, NotFound, ServiceUnavailable, Unprocessable
-from common.text import plate_key
+from common.text import new_reference, plate_key
 from parking.models import Lot, Reservation, Spot, SpotType
 from parking.services import no_shows, overstay
 from parking.services.allocation import free_spots
@@ -40,9 +39,6 @@ FURTHEST_AHEAD = timedelta(days=366)
 PAST_TOLERANCE = timedelta(minutes=5)  # Clocks differ, and a form takes its time.
 MOST_OPEN = 100  # Reservations of one user that are not over.
 MOST_ATTEMPTS = 5
-# Crockford's alphabet: nothing in it is mistaken for something else when it is read out.
-REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-REFERENCE_LENGTH = 8
 
 
 class LotArchived(Conflict):
@@ -160,7 +156,7 @@ def book(
         spot = _find_spot(wanted)
         rate = current_rate(lot)
         reservation = Reservation(
-            reference=new_reference(),
+            reference=new_reference("PK"),
             lot=lot,
             spot=spot,
             user=user,
@@ -249,11 +245,6 @@ def tell_timeline(reservation: Reservation, kind: VehicleEvent.Kind, *, actor: U
         reference=f"reservation:{reservation.pk}",
         private_summary=f"{verb} {reservation.lot.name}, spot {reservation.spot.number}.",
     )
-
-
-def new_reference() -> str:
-    """Short enough to be read out at the gate."""
-    return "PK-" + "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(REFERENCE_LENGTH))
 
 
 def _parked(user: User, vehicle_id: int | None, plate: str | None, model: str, color: str) -> Parked:

@@ -288,7 +288,7 @@ def test_nobody_holds_more_than_a_hundred(client: APIClient, user: User, monkeyp
 def test_a_reference_that_exists_is_made_again(client: APIClient, lot: Lot, monkeypatch: pytest.MonkeyPatch) -> None:
     ReservationFactory(lot=LotFactory(), reference="PK-SAME")
     references = iter(["PK-SAME", "PK-OTHER"])
-    monkeypatch.setattr(booking, "new_reference", lambda: next(references))
+    monkeypatch.setattr(booking, "new_reference", lambda prefix: next(references))
     assert client.post(URL, {"lot": lot.pk, "plate": "A 1"}).json()["reference"] == "PK-OTHER"
 
 

@@ -1,0 +1,3 @@
+"""Who may do what in auctions, beyond `HasPerm`."""
+
+from __future__ import annotations
