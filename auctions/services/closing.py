@@ -1,0 +1,98 @@
+"""How an auction ends: at its end by the clock (R12) or bought at once (R13). Either way its order, the listing's next
+status and the public event are written in the transaction that ends it.
+
+Lock order: the listing, then the auction. Whoever only knows the auction reads its listing's id first, which never
+changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import transaction
+
+from auctions import bidding
+from auctions.models import Auction, AuctionEvent, AuctionLogEntry, Listing, Order
+from auctions.services.states import Change, lock_auction, lock_listing, move_listing
+from cars.models import VehicleEvent
+from cars.services import record_event
+from common.clock import lock_clock
+from common.errors import NotFound
+from common.text import new_reference
+
+
+def lock_with_listing(auction_id: int) -> tuple[Listing, Auction]:
+    """Both rows, in the order of locks. Raises NotFound."""
+    listing_id = Auction.objects.filter(pk=auction_id).values_list("listing_id", flat=True).first()
+    if listing_id is None:
+        raise NotFound
+    return lock_listing(listing_id), lock_auction(auction_id)
+
+
+@transaction.atomic
+def close_auction(*, auction_id: int, clock: Callable[[], datetime] = lock_clock) -> Auction:
+    """End an auction whose end has come: sold, reserve_not_met or no_bids (R12). Before the end, and when it has ended
+    already, nothing happens, so it may come late or twice. Raises NotFound."""
+    listing, auction = lock_with_listing(auction_id)
+    now = clock()
+    state = bidding.close(auction.state(), now=now)
+    if state.status == auction.status:
+        return auction
+    change = Change(auction, at=now)
+    change.take(state, leader_number=auction.leader_number)
+    change.auction.closed_at = now
+    change.log(AuctionLogEntry.Kind.CLOSED)
+    _announce_end(change)
+    if auction.status == Auction.Status.SOLD:
+        _sell(auction, listing, now=now)
+    elif auction.status == Auction.Status.NO_BIDS:
+        move_listing(listing, Listing.Status.ACTIVE, actor=None, now=now, reason="No bids.")
+    return auction
+
+
+def finish_bought(*, change: Change, listing: Listing) -> Order:
+    """The end of an auction that was bought at once (R13), for the caller that holds both locks, has taken
+    `bidding.buy_now`'s state and has logged `buy_now`. Writes the change. Raises InvalidTransition."""
+    change.auction.closed_at = change.at
+    _announce_end(change)
+    return _sell(change.auction, listing, now=change.at)
+
+
+def make_order(*, auction: Auction, listing: Listing, buyer_id: int, now: datetime) -> Order:
+    """The unpaid sale of a locked auction at its price, on the fees that it took over when it went live. Constraints
+    allow one order per auction and per listing that is not dead."""
+    return Order.objects.create(
+        order_number=new_reference("FO"),
+        auction=auction,
+        listing=listing,
+        buyer_id=buyer_id,
+        seller_id=auction.seller_id,
+        hammer_price=auction.price,
+        currency=auction.currency,
+        fee_schedule=auction.fee_schedule,
+        created_at=now,
+    )
+
+
+def _announce_end(change: Change) -> None:
+    change.announce(AuctionEvent.Kind.CLOSED)
+    change.write()
+
+
+def _sell(auction: Auction, listing: Listing, *, now: datetime) -> Order:
+    """To whoever leads: order, listing, and the vehicle's own history, where the price stays between its owner and
+    staff."""
+    if auction.leader_id is None:
+        raise RuntimeError("An auction without a leader has nobody to sell to.")
+    order = make_order(auction=auction, listing=listing, buyer_id=auction.leader_id, now=now)
+    move_listing(listing, Listing.Status.PENDING_SALE, actor=None, now=now, reason=f"Order {order.order_number}.")
+    record_event(
+        vehicle=listing.vehicle,
+        kind=VehicleEvent.Kind.BID_WON,
+        actor=None,
+        at=now,
+        reference=f"order:{order.pk}",
+        private_summary=f"Sold at auction for {auction.price} {auction.currency}.",
+    )
+    return order
