@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
+
+from auctions.tiers import Finding, border_findings, has_two_places
 
 # What holds while staff have marked no table as the default one: steps for vehicles.
 DEFAULT_TIERS: list[dict[str, Any]] = [
@@ -22,3 +26,23 @@ EBAY_TIERS: list[dict[str, Any]] = [
     {"up_to": "4999.99", "step": "50.00"},
     {"up_to": None, "step": "100.00"},
 ]
+
+
+def validate(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """All that is wrong with a table; nothing when an auction may use it. Amounts are decimals or their texts. The
+    tiers must be contiguous (see `auctions.tiers`), the steps positive, in cents and never smaller than the one
+    before."""
+    found = border_findings(tiers)
+    if any(finding.code in ("no_tiers", "too_many_tiers") for finding in found):
+        return found
+    largest = Decimal(0)
+    for position, row in enumerate(tiers):
+        step = Decimal(row["step"])
+        if step <= 0:
+            found.append(Finding("step_not_positive", position, "step", "A step must be above zero."))
+        elif step < largest:
+            found.append(Finding("steps_falling", position, "step", "A step must not be below the one before."))
+        if not has_two_places(step):
+            found.append(Finding("too_many_decimals", position, "step", "Two decimal places are expected."))
+        largest = max(largest, step)
+    return sorted(found, key=lambda finding: finding.position)
