@@ -8,12 +8,12 @@ from typing import Any
 from django.utils.http import parse_etags
 
 from common.errors import PreconditionFailed
-from common.renderers import dump_json
+from common.renderers import dump_lasting_json
 
 
 def etag_of(data: Any) -> str:
-    """The tag of a representation; `data` as the renderer gets it."""
-    return tag_of(dump_json(data))
+    """The tag of a representation; `data` as the renderer gets it. What is `Untagged` in it makes no other version."""
+    return tag_of(dump_lasting_json(data))
 
 
 def tag_of(body: bytes) -> str:

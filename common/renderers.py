@@ -19,6 +19,28 @@ def dump_json(data: Any) -> bytes:
     return orjson.dumps(data, default=_plain, option=_OPTIONS)
 
 
+class Untagged(str):
+    """A text in an answer that says nothing about the resource, as the moment of the answer: wherever it stands, the
+    entity tag leaves it out."""
+
+    __slots__ = ()
+
+
+def dump_lasting_json(data: Any) -> bytes:
+    """As `dump_json`, with null for whatever is `Untagged`."""
+    return orjson.dumps(data, default=_lasting, option=_OPTIONS | orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def _lasting(value: Any) -> Any:
+    """orjson hands over every instance of a subclass; but for `Untagged` they stand for what they extend."""
+    if isinstance(value, Untagged):
+        return None
+    for kind in (str, int, dict, list):
+        if isinstance(value, kind):
+            return kind.__str__(value) if kind is str else kind(value)
+    return _plain(value)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal | Promise):
         return str(value)
