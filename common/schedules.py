@@ -3,12 +3,15 @@ they belong to the operator, in the admin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 # A start in the past lets the first tick come as soon as beat runs, not a period later.
 START = datetime(2026, 1, 1, tzinfo=UTC)
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Every(NamedTuple):
@@ -18,6 +21,7 @@ class Every(NamedTuple):
     task: str
     name: str
     description: str
+    kwargs: Mapping[str, Any] = NOTHING
 
 
 class At(NamedTuple):
@@ -30,17 +34,19 @@ class At(NamedTuple):
     description: str
     day: str = "*"
     zone: str = "UTC"
+    kwargs: Mapping[str, Any] = NOTHING
 
 
 def scheduling(app_label: str, jobs: Sequence[Every | At]) -> tuple[Callable[[Any, Any], None], ...]:
-    """Code for `migrations.RunPython`, forwards and backwards. `task` is the function in the app's tasks.py; the row is
-    called `<app>: <name>`. The migration must depend on django_celery_beat's last one."""
+    """Code for `migrations.RunPython`, forwards and backwards. `task` is the function in the app's tasks.py, or a full
+    name; the row is called `<app>: <name>`. The migration must depend on django_celery_beat's last one."""
 
     def create(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001 - Django's signature
         rows = apps.get_model("django_celery_beat", "PeriodicTask").objects
         for job in jobs:
             timing = _every(apps, job) if isinstance(job, Every) else _at(apps, job)
-            defaults = {"task": f"{app_label}.tasks.{job.task}", "description": job.description, **timing}
+            task = job.task if "." in job.task else f"{app_label}.tasks.{job.task}"
+            defaults = {"task": task, "kwargs": json.dumps(dict(job.kwargs)), "description": job.description, **timing}
             rows.get_or_create(name=f"{app_label}: {job.name}", defaults=defaults)
 
     def remove(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001
