@@ -1,0 +1,298 @@
+"""Placing a bid, and buying at once.
+
+Lock order: the user, [for buying at once the listing,] the auction. The user's lock makes the bid limit hold for one
+who bids in two auctions at the same moment. Under the auction's lock a bid reads that row and its bidder's own, however
+many were placed before, and the clock is asked after the lock is held (R0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Sum
+from prometheus_client import Counter, Histogram
+
+from accounts.models import User
+from accounts.services import lock_user
+from auctions import bidding
+from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Order
+from auctions.models.auctions import OPEN
+from auctions.models.orders import UNPAID_ORDER
+from auctions.services.closing import finish_bought, lock_with_listing
+from auctions.services.states import Change, lock_auction, open_auction
+from common.clock import lock_clock
+from common.errors import Conflict, DomainError, Forbidden, NotFound
+
+Position = Literal["leading", "outbid"]
+POSITIONS = ("leading", "outbid", "withdrawn")  # The last one only in lists: of a bid that was voided.
+ZERO = Decimal("0.00")
+
+_BIDS = Counter(
+    "auction_bids_total", "Bids and purchases by how they ended: a position, `bought` or a code.", ["result"]
+)
+_AMOUNTS = Histogram(
+    "auction_bid_amount",
+    "Maxima of accepted bids, in units of their currency.",
+    buckets=(100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000),
+)
+
+
+class AuctionNotLive(Conflict):
+    """Not begun, paused or over; `meta.status` says which."""
+
+    code = "auction_not_live"
+    detail = "This auction takes no bids now."
+
+
+class AuctionEnded(Conflict):
+    """Its end has come by the server's clock, which `meta.server_time` tells."""
+
+    code = "auction_ended"
+    detail = "This auction has ended."
+
+
+class SellerCannotBid(Forbidden):
+    """It is one's own sale."""
+
+    code = "seller_cannot_bid"
+    detail = "You cannot bid on what you sell."
+
+
+class NotEligible(Forbidden):
+    """Something is missing before one may bid; `meta.missing` lists what."""
+
+    code = "not_eligible"
+    detail = "Your account may not bid yet."
+
+
+class MaxNotRaised(Conflict):
+    """A maximum can be raised, not lowered or repeated (R9)."""
+
+    code = "max_not_raised"
+    detail = "Your maximum is as high already."
+
+
+class BidTooLow(Conflict):
+    """Below `meta.min_next`."""
+
+    code = "bid_too_low"
+    detail = "This bid is too low."
+
+
+class BidLimitExceeded(Conflict):
+    """With it the bidder would be bound to more than the limit allows. Says no amount."""
+
+    code = "bid_limit_exceeded"
+    detail = "This exceeds your bid limit, counting the auctions you lead and your unpaid orders."
+
+
+class BuyNowUnavailable(Conflict):
+    """There is no such price, or the bids have passed it (R13)."""
+
+    code = "buy_now_unavailable"
+    detail = "This auction cannot be bought at once, or not any more."
+
+
+class BidAnswer(NamedTuple):
+    """What a bidder learns of a bid. `event_seq` is that of the auction's last public event."""
+
+    bid: UUID
+    position: Position
+    price: Decimal
+    min_next: Decimal
+    ends_at: datetime
+    extended: bool
+    event_seq: int
+    server_time: datetime
+
+
+@contextmanager
+def _refusals_counted() -> Iterator[None]:
+    try:
+        yield
+    except DomainError as refusal:
+        _BIDS.labels(refusal.code).inc()
+        raise
+
+
+def _count_on_commit(result: str, amount: Decimal | None = None) -> None:
+    def count() -> None:
+        _BIDS.labels(result).inc()
+        if amount is not None:
+            _AMOUNTS.observe(float(amount))
+
+    transaction.on_commit(count)
+
+
+@_refusals_counted()
+@transaction.atomic
+def place_bid(
+    *, user_id: int, auction_id: int, amount: Decimal, clock: Callable[[], datetime] = lock_clock
+) -> BidAnswer:
+    """A bid whose maximum is `amount`, in the auction's currency. The first one opens a scheduled auction whose start
+    has come.
+
+    Raises, in this order: NotFound (404), AuctionEnded, AuctionNotLive (409), SellerCannotBid, NotEligible (403),
+    MaxNotRaised, BidTooLow, BidLimitExceeded (409). A refused bid changes nothing. The number of queries does not
+    depend on how many bids there were.
+    """
+    user = lock_user(user_id)
+    auction = lock_auction(auction_id)
+    now = clock()
+    _require_open(auction, user, now=now)
+    _require_bidder(auction, user)
+    bidder = AuctionBidder.objects.filter(auction=auction, user=user).first()
+    step = _judged(auction, user_id=user_id, amount=amount, own_max=bidder.maximum if bidder else None, now=now)
+    _require_limit(user, auction, amount)
+    change = Change(auction, at=now)
+    bidder = _save_bidder(auction, bidder, user_id=user_id, maximum=amount, now=now)
+    entry = _record(change, step, bidder, amount)
+    change.write()
+    position: Position = "leading" if auction.leader_id == user_id else "outbid"
+    _count_on_commit(position, amount)
+    return BidAnswer(
+        bid=entry.pk,
+        position=position,
+        price=step.state.price or amount,
+        min_next=auction.min_next,
+        ends_at=auction.ends_at,
+        extended=step.extended,
+        event_seq=auction.event_seq,
+        server_time=now,
+    )
+
+
+@_refusals_counted()
+@transaction.atomic
+def buy_now(*, user_id: int, auction_id: int, clock: Callable[[], datetime] = lock_clock) -> Order:
+    """Buy at the auction's `buy_now_price`, which ends it (R13): the order is made in the same transaction.
+
+    Raises, in this order: NotFound (404), AuctionEnded, AuctionNotLive (409), SellerCannotBid, NotEligible (403),
+    BuyNowUnavailable, BidLimitExceeded (409).
+    """
+    user = lock_user(user_id)
+    listing, auction = lock_with_listing(auction_id)
+    now = clock()
+    _require_open(auction, user, now=now)
+    _require_bidder(auction, user)
+    try:
+        state = bidding.buy_now(auction.state(), auction.terms(), bidder=user_id, now=now)
+    except bidding.BuyNowUnavailable:
+        raise BuyNowUnavailable from None
+    paid = state.price or ZERO
+    _require_limit(user, auction, paid)
+    bidder = AuctionBidder.objects.filter(auction=auction, user=user).first()
+    change = Change(auction, at=now)
+    bidder = _save_bidder(auction, bidder, user_id=user_id, maximum=paid, now=now)
+    change.take(state, leader_number=bidder.number)
+    change.log(AuctionLogEntry.Kind.BUY_NOW, bidder=bidder, amount=paid)
+    order = finish_bought(change=change, listing=listing)
+    _count_on_commit("bought")
+    return order
+
+
+def missing_to_bid(user: User) -> list[str]:
+    """What this user still lacks before bidding; nothing when `user.can_bid`."""
+    facts = {
+        "active": user.is_active,
+        "email_verified": user.email_verified_at,
+        "identity_verified": user.identity_verified_at,
+        "payment_profile": user.payment_reference,
+    }
+    return [name for name, fact in facts.items() if not fact]
+
+
+def exposure(user_id: int, *, beside: int) -> Decimal:
+    """What a user is bound to already: the own maxima in other open auctions that the user leads, and unpaid orders at
+    their hammer price. One statement, which holds while the user's row is locked: `beside` is the auction left out."""
+    led = Auction.objects.filter(leader_id=user_id, status__in=["live", "paused"]).exclude(pk=beside)
+    unpaid = Order.objects.filter(buyer_id=user_id, status__in=UNPAID_ORDER)
+    sums = [
+        rows.order_by().values(whose).annotate(total=Sum(amount)).values_list("total")
+        for rows, whose, amount in ((led, "leader_id", "leader_max"), (unpaid, "buyer_id", "hammer_price"))
+    ]
+    return sum((total for (total,) in sums[0].union(sums[1], all=True)), ZERO)
+
+
+def _require_open(auction: Auction, user: User, *, now: datetime) -> None:
+    """Open it when its start has come. Raises NotFound, AuctionEnded, AuctionNotLive. An auction that is over may have
+    been taken off the marketplace; an open one never is, since that cancels it."""
+    if auction.status not in OPEN and not Auction.objects.visible_to(user).filter(pk=auction.pk).exists():
+        raise NotFound
+    if auction.status == Auction.Status.SCHEDULED and auction.starts_at <= now:
+        open_auction(auction, at=now)
+    facts = {"status": auction.status, "ends_at": auction.ends_at, "server_time": now}
+    try:
+        bidding.check_open(auction.state(), auction.terms(), now)
+    except bidding.AuctionEnded:
+        raise AuctionEnded(meta=facts) from None
+    except bidding.AuctionNotLive:
+        raise AuctionNotLive(meta=facts | {"starts_at": auction.starts_at}) from None
+
+
+def _require_bidder(auction: Auction, user: User) -> None:
+    """Raises SellerCannotBid, NotEligible. A seller's business is the seller's own account."""
+    if user.pk == auction.seller_id:
+        raise SellerCannotBid
+    missing = missing_to_bid(user)
+    if missing:
+        raise NotEligible(meta={"missing": missing})
+
+
+def _judged(auction: Auction, *, user_id: int, amount: Decimal, own_max: Decimal | None, now: datetime) -> bidding.Step:
+    """Raises MaxNotRaised, BidTooLow."""
+    try:
+        return bidding.place(auction.state(), auction.terms(), bidder=user_id, amount=amount, own_max=own_max, now=now)
+    except bidding.MaxNotRaised:
+        raise MaxNotRaised(attr="amount") from None
+    except bidding.BidTooLow as refusal:
+        raise BidTooLow(attr="amount", meta={"min_next": refusal.min_next, "server_time": now}) from None
+
+
+def _require_limit(user: User, auction: Auction, amount: Decimal) -> None:
+    """Raises BidLimitExceeded."""
+    if user.bid_limit is None:
+        return
+    if amount > user.bid_limit or exposure(user.pk, beside=auction.pk) + amount > user.bid_limit:
+        raise BidLimitExceeded(attr="amount")
+
+
+def _save_bidder(
+    auction: Auction, bidder: AuctionBidder | None, *, user_id: int, maximum: Decimal, now: datetime
+) -> AuctionBidder:
+    """The bidder's row with a new maximum; the first bid gives the next number, which the change writes with the
+    auction."""
+    if bidder is not None:
+        bidder.maximum = maximum
+        bidder.save(update_fields=["maximum"])
+        return bidder
+    auction.bidder_count += 1
+    return AuctionBidder.objects.create(
+        auction=auction, user_id=user_id, number=auction.bidder_count, maximum=maximum, first_bid_at=now
+    )
+
+
+def _record(change: Change, step: bidding.Step, bidder: AuctionBidder, amount: Decimal) -> AuctionLogEntry:
+    """The row of the log and, when the bid changed the price or the leader, what everybody may know of it. A silent
+    raise moves neither count nor event, so nobody else can tell that it happened (R8)."""
+    auction = change.auction
+    was_met = auction.reserve_status == "met"
+    leads = step.state.leader == bidder.user_id
+    change.take(step.state, leader_number=bidder.number if leads else auction.leader_number)
+    if step.is_public:
+        auction.bid_seq += 1
+        auction.bid_count += 1
+    entry = change.log(AuctionLogEntry.Kind.BID, bidder=bidder, amount=amount)
+    if step.is_public:
+        change.announce(AuctionEvent.Kind.BID, alias=str(bidder), bid_seq=auction.bid_seq)
+    if step.extended:
+        change.announce(AuctionEvent.Kind.EXTENDED)
+    if not was_met and auction.reserve_status == "met":
+        change.announce(AuctionEvent.Kind.RESERVE_MET)
+    return entry
