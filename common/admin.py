@@ -11,6 +11,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django_celery_beat import admin as beat_admin
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -21,9 +24,15 @@ from django_celery_beat.models import (
 )
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from common.errors import DomainError
+
+
+class ReasonForm(forms.Form):
+    """Why somebody else's thing is turned down."""
+
+    reason = forms.CharField(max_length=500, strip=True, widget=UnfoldAdminTextareaWidget)
 
 
 class StaffAdmin(ModelAdmin):
@@ -68,6 +77,18 @@ class StaffAdmin(ModelAdmin):
             return False
         self.message_user(request, done, messages.SUCCESS)
         return True
+
+    def ask_reason(
+        self, request: HttpRequest, obj: models.Model, *, title: str, service: Callable[[str], Any], done: str
+    ) -> HttpResponse:
+        """A page that asks for the reason, then calls `service(reason)` and goes back to the object's page."""
+        form = ReasonForm(request.POST or None)
+        page = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+        if form.is_valid():
+            self.run(request, lambda: service(form.cleaned_data["reason"]), done=done)
+            return redirect(page)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "form": form, "back": page}
+        return TemplateResponse(request, "admin/ask_reason.html", context)
 
 
 def _explained(refusal: DomainError) -> str:
