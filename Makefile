@@ -74,7 +74,7 @@ fuzz: $(DEV) ## Fuzz by the schema: three seeds, and two users against a planted
 
 .PHONY: fuzz-short
 fuzz-short: $(DEV)
-	$(BIN)/python -m tests.fuzz --seeds 7 --examples 5
+	$(BIN)/python -m tests.fuzz --seeds 7 --examples 5 --phases examples,coverage
 
 .PHONY: bench
 bench: $(BENCH) ## Measure against the peers side by side
