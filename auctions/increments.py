@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from auctions.tiers import Finding, border_findings, has_two_places
+from auctions.tiers import Finding, border_findings, has_places
 
 # What holds while staff have marked no table as the default one: steps for vehicles.
 DEFAULT_TIERS: list[dict[str, Any]] = [
@@ -42,7 +42,7 @@ def validate(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
             found.append(Finding("step_not_positive", position, "step", "A step must be above zero."))
         elif step < largest:
             found.append(Finding("steps_falling", position, "step", "A step must not be below the one before."))
-        if not has_two_places(step):
+        if not has_places(step, 2):
             found.append(Finding("too_many_decimals", position, "step", "Two decimal places are expected."))
         largest = max(largest, step)
-    return sorted(found, key=lambda finding: finding.position)
+    return sorted(found, key=lambda finding: finding.position or 0)

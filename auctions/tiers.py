@@ -1,5 +1,5 @@
-"""What tables in tiers have in common: JSON rows `{"up_to": inclusive border or null, ...}`, of steps or of percentages.
-Pure."""
+"""What tables in tiers have in common: JSON rows `{"up_to": inclusive border or null, ...}`, of bidding steps or of
+percentages. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ MOST_TIERS = 50
 
 
 class Finding(NamedTuple):
-    """What is wrong with a table: a stable code, the row's position from 0, the member at fault (null: the row)."""
+    """What is wrong: a stable code, the row's position from 0 (None: not in a row), the member at fault (None: the
+    whole row)."""
 
     code: str
-    position: int
+    position: int | None
     member: str | None
     detail: str
 
-    def attr(self, table: str) -> str:
+    def attr(self, table: str = "tiers") -> str:
         """Its place in a body that holds the rows as `table`: `tiers.2.step`."""
-        return ".".join([table, str(self.position), *([self.member] if self.member else [])])
+        row = [] if self.position is None else [table, str(self.position)]
+        return ".".join([*row, *([self.member] if self.member else [])])
+
+
+def refusal_of(found: Sequence[Finding], table: str = "tiers") -> dict[str, Any]:
+    """How an error tells of them: code, text and place of the first, and all in `meta.findings`."""
+    findings = [{"code": f.code, "attr": f.attr(table), "detail": f.detail} for f in found]
+    first = findings[0]
+    return {"detail": first["detail"], "code": first["code"], "attr": first["attr"], "meta": {"findings": findings}}
 
 
 def border_findings(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
@@ -42,14 +51,15 @@ def border_findings(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
         border = Decimal(row["up_to"])
         if border <= before:
             found.append(Finding("tiers_not_rising", position, "up_to", "Each tier must end above the one before."))
-        if not has_two_places(border):
+        if not has_places(border, 2):
             found.append(Finding("too_many_decimals", position, "up_to", "Two decimal places are expected."))
         before = max(before, border)
     return found
 
 
-def has_two_places(amount: Decimal) -> bool:
-    return amount.is_finite() and int(amount.as_tuple().exponent) >= -2
+def has_places(amount: Decimal, places: int) -> bool:
+    """Whether these are enough to write it."""
+    return amount == round(amount, places)
 
 
 def tier_rows(tiers: Sequence[Mapping[str, Any]]) -> list[dict[str, str | None]]:

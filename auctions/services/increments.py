@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from auctions import increments
 from auctions.models import IncrementTable
-from auctions.tiers import tier_rows
+from auctions.tiers import refusal_of, tier_rows
 from common.errors import Conflict, NotFound, Unprocessable
 
 
@@ -44,9 +44,7 @@ def check_tiers(tiers: Sequence[Mapping[str, Any]], *, attr: str = "tiers") -> l
     BadIncrementTiers."""
     found = increments.validate(tiers)
     if found:
-        findings = [{"code": f.code, "attr": f.attr(attr), "detail": f.detail} for f in found]
-        first = found[0]
-        raise BadIncrementTiers(first.detail, code=first.code, attr=first.attr(attr), meta={"findings": findings})
+        raise BadIncrementTiers(**refusal_of(found, attr))
     return tier_rows(tiers)
 
 

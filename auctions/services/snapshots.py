@@ -19,15 +19,18 @@ def default_tiers() -> list[dict[str, Any]]:
 def fee_snapshot(*, now: datetime) -> dict[str, Any]:
     """The fee schedule in force, as `auctions.fees` reads it."""
     row = FeeSchedule.objects.filter(valid_from__lte=now).order_by("-valid_from", "-id").first()
-    if row is None:
-        return DEFAULT_SCHEDULE
-    texts = {name: None if (value := getattr(row, name)) is None else str(value) for name in _AMOUNTS}
+    return DEFAULT_SCHEDULE if row is None else terms_of(row)
+
+
+def terms_of(schedule: FeeSchedule) -> dict[str, Any]:
+    """A schedule as `auctions.fees` reads it: what JSON can hold."""
+    texts = {name: None if (value := getattr(schedule, name)) is None else str(value) for name in _AMOUNTS}
     return {
-        "kind": row.kind,
+        "kind": schedule.kind,
         **texts,
-        "tiers": row.tiers,
-        "tax_rates": row.tax_rates,
-        "taxable": row.taxable,
+        "tiers": schedule.tiers,
+        "tax_rates": schedule.tax_rates,
+        "taxable": schedule.taxable,
     }
 
 

@@ -69,7 +69,7 @@ def test_a_table_has_an_end() -> None:
 def test_every_table_that_passes_gives_each_price_its_step(rows: list[tuple[Decimal, Decimal]], last: Decimal) -> None:
     """A table in order passes, and the rules of bidding find a step in it on both sides of every border."""
     borders = sorted({border for border, _ in rows})
-    steps = sorted([step for _, step in rows][: len(borders)] + [last])
+    steps = sorted([*(step for _, step in rows[: len(borders)]), last])
     table = [{"up_to": b, "step": s} for b, s in zip([*borders, None], steps, strict=True)]
     assert validate(table) == []
     read = tiers_of(table)
