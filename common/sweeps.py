@@ -26,6 +26,16 @@ def sweep(queryset: QuerySet[Any], handle: Callable[..., Any], *, now: datetime,
     The ids are read first, `batch` at a time; a row that another process holds, or that no longer matches once it is
     locked, is passed over. A handler that raises is logged, rolls its own row back and does not stop the rest.
     """
+    return _each(queryset, lambda pk: _handle_one(queryset, handle, pk, now), batch)
+
+
+def sweep_ids(queryset: QuerySet[Any], handle: Callable[[Any], object], *, batch: int = 200) -> SweepResult:
+    """As `sweep`, for rows that must not be locked first: `handle(pk)` opens a transaction, takes its locks in their
+    order, looks again whether anything is due, and answers something true when it did anything."""
+    return _each(queryset, handle, batch)
+
+
+def _each(queryset: QuerySet[Any], handle: Callable[[Any], object], batch: int) -> SweepResult:
     done = failed = 0
     last = None
     while True:
@@ -33,7 +43,7 @@ def sweep(queryset: QuerySet[Any], handle: Callable[..., Any], *, now: datetime,
         ids = list(due.order_by("pk").values_list("pk", flat=True)[:batch])
         for pk in ids:
             try:
-                done += _handle_one(queryset, handle, pk, now)
+                done += bool(handle(pk))
             except Exception:
                 failed += 1
                 logger.exception("sweep_row_failed", model=queryset.model.__name__, row=str(pk))
@@ -42,11 +52,11 @@ def sweep(queryset: QuerySet[Any], handle: Callable[..., Any], *, now: datetime,
         last = ids[-1]
 
 
-def _handle_one(queryset: QuerySet[Any], handle: Callable[..., Any], pk: Any, now: datetime) -> int:
+def _handle_one(queryset: QuerySet[Any], handle: Callable[..., Any], pk: Any, now: datetime) -> bool:
     with transaction.atomic():
         locked = queryset.filter(pk=pk).select_for_update(of=("self",), skip_locked=True, no_key=True)
         row: Model | None = locked.first()
         if row is None:
-            return 0
+            return False
         handle(row, now=now)
-        return 1
+        return True

@@ -13,22 +13,24 @@ from rest_framework.serializers import SerializerMethodField
 
 from auctions import bidding
 from auctions.models import Auction, AuctionBidder
+from auctions.serializers.increments import IncrementTierSerializer
 from common import clock
 from common.fields import (
     IdField,
     MoneyField,
+    NameField,
     StrictCharField,
     StrictChoiceField,
     StrictDateTimeField,
+    StrictIntegerField,
 )
 from common.money import to_cents
 from common.renderers import Untagged
-from common.serializers import StrictModelSerializer
+from common.serializers import StrictModelSerializer, StrictSerializer
 
 RESERVE_STATUSES = ("none", "not_met", "met")
 OWN_BIDS = "own_bids"
 DAY_S = 86_400
-MOST_TIERS = 50
 
 
 def own_bids_of(user: Any, path: str = "") -> Prefetch[Any]:
@@ -42,13 +44,14 @@ class MomentField(StrictDateTimeField):
     """The moment of the answer, one for all of it. It makes no new version of a resource (see `Untagged`)."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**({"read_only": True, "source": "*"} | kwargs))
+        kwargs.setdefault("source", "*")
+        super().__init__(read_only=True, **kwargs)
 
     def to_representation(self, value: Any) -> Any:  # noqa: ARG002 - the row says nothing about it
         return Untagged(super().to_representation(moment_of(self.context)))
 
 
-def moment_of(context: dict[str, Any]) -> datetime:
+def moment_of(context: Any) -> datetime:
     """What time it is in one answer."""
     moment: datetime = context.setdefault("moment", clock.now())
     return moment
@@ -125,3 +128,45 @@ class AuctionSerializer(StrictModelSerializer):
 
 def _shown(amount: Decimal | None) -> str | None:
     return None if amount is None else str(to_cents(amount))
+
+
+class CreateAuctionSerializer(StrictSerializer):
+    """The terms of an auction. Prices and currency are the listing's; without `buy_now` also its price to buy at once,
+    and null offers none. Without `increments` (see increment tables) the default table holds. While the leader's
+    maximum is below the reserve, `under_reserve` shows that maximum (`jump`) or what the other bids force
+    (`minimum`)."""
+
+    listing = IdField()
+    starts_at = StrictDateTimeField()
+    ends_at = StrictDateTimeField()
+    increments = IncrementTierSerializer(many=True, required=False, allow_null=True, allow_empty=False)
+    soft_close_window_s = StrictIntegerField(min_value=0, max_value=DAY_S, required=False)
+    soft_close_extension_s = StrictIntegerField(min_value=0, max_value=DAY_S, required=False)
+    max_extensions = StrictIntegerField(min_value=0, max_value=10_000, required=False, allow_null=True)
+    hard_end = StrictDateTimeField(required=False, allow_null=True)
+    under_reserve = StrictChoiceField(choices=Auction.UnderReserve.choices, required=False)
+    buy_now = MoneyField(min_value="0.01", required=False, allow_null=True)
+
+
+class CancelAuctionSerializer(StrictSerializer):
+    """Why. Moderators have to say it."""
+
+    reason = NameField(max_length=500, required=False, allow_blank=True)
+
+
+class PauseAuctionSerializer(StrictSerializer):
+    """Why."""
+
+    reason = NameField(max_length=500)
+
+
+class LowerReserveSerializer(StrictSerializer):
+    """The new reserve; null removes it."""
+
+    reserve_price = MoneyField(min_value="0.01", allow_null=True)
+
+
+class ClockSerializer(StrictSerializer):
+    """The clock by which auctions end."""
+
+    server_time = StrictDateTimeField(read_only=True)

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
 from auctions import bidding
+from auctions.metrics import CLOSE_LAG
 from auctions.models import Auction, AuctionEvent, AuctionLogEntry, Listing, Order
-from auctions.services.states import Change, lock_auction, lock_listing, move_listing
+from auctions.services.states import Change, lock_auction, lock_listing, move_listing, open_auction
 from cars.models import VehicleEvent
 from cars.services import record_event
 from common.clock import lock_clock
 from common.errors import NotFound
+from common.sweeps import SweepResult, sweep, sweep_ids
 from common.text import new_reference
 
 
@@ -39,6 +42,7 @@ def close_auction(*, auction_id: int, clock: Callable[[], datetime] = lock_clock
     state = bidding.close(auction.state(), now=now)
     if state.status == auction.status:
         return auction
+    lag_s = (now - auction.ends_at).total_seconds()
     change = Change(auction, at=now)
     change.take(state, leader_number=auction.leader_number)
     change.auction.closed_at = now
@@ -48,7 +52,19 @@ def close_auction(*, auction_id: int, clock: Callable[[], datetime] = lock_clock
         _sell(auction, listing, now=now)
     elif auction.status == Auction.Status.NO_BIDS:
         move_listing(listing, Listing.Status.ACTIVE, actor=None, now=now, reason="No bids.")
+    transaction.on_commit(partial(CLOSE_LAG.observe, lag_s))
     return auction
+
+
+def open_due(*, now: datetime) -> SweepResult:
+    """Open the scheduled auctions whose start has come, and which no bid has opened yet."""
+    return sweep(Auction.objects.due_to_open(now), _open, now=now)
+
+
+def close_due(*, now: datetime, clock: Callable[[], datetime] = lock_clock) -> SweepResult:
+    """Close the auctions whose end has come, each in a transaction of its own. The listing's lock comes first, so the
+    rows are not locked when they are found; who comes late finds that nothing is due."""
+    return sweep_ids(Auction.objects.due_to_close(now), partial(_is_closed_by, clock=clock))
 
 
 def finish_bought(*, change: Change, listing: Listing) -> Order:
@@ -62,6 +78,8 @@ def finish_bought(*, change: Change, listing: Listing) -> Order:
 def make_order(*, auction: Auction, listing: Listing, buyer_id: int, now: datetime) -> Order:
     """The unpaid sale of a locked auction at its price, on the fees that it took over when it went live. Constraints
     allow one order per auction and per listing that is not dead."""
+    if auction.price is None:
+        raise RuntimeError("An auction without a price has nothing to sell for.")
     return Order.objects.create(
         order_number=new_reference("FO"),
         auction=auction,
@@ -73,6 +91,14 @@ def make_order(*, auction: Auction, listing: Listing, buyer_id: int, now: dateti
         fee_schedule=auction.fee_schedule,
         created_at=now,
     )
+
+
+def _open(auction: Auction, *, now: datetime) -> None:
+    open_auction(auction, at=now)
+
+
+def _is_closed_by(auction_id: int, *, clock: Callable[[], datetime]) -> bool:
+    return close_auction(auction_id=auction_id, clock=clock).closed_at is not None
 
 
 def _announce_end(change: Change) -> None:

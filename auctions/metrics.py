@@ -1,0 +1,37 @@
+"""Figures of auctions for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+from django.db.models import Min
+from prometheus_client import Histogram
+from prometheus_client.core import GaugeMetricFamily
+
+from auctions.models import Auction
+from common import clock
+
+CLOSE_LAG = Histogram(
+    "auction_close_lag_seconds",
+    "From the end of an auction until it was closed, by the process that closed it.",
+    buckets=(0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 300, 3600),
+)
+
+
+class AuctionFigures:
+    """What the table says when it is read. The lag that grows is seen also while no worker runs that could observe
+    it."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        now = clock.now()
+        active = GaugeMetricFamily("auction_active_count", "Auctions by status, while they are not over.", ["status"])
+        overdue = GaugeMetricFamily("auction_overdue_seconds", "Since the end of the oldest that is not closed yet.")
+        try:
+            for status in (Auction.Status.SCHEDULED, Auction.Status.LIVE, Auction.Status.PAUSED):
+                active.add_metric([status], Auction.objects.filter(status=status).count())
+            oldest = Auction.objects.due_to_close(now).aggregate(oldest=Min("ends_at"))["oldest"]
+        except DatabaseError:  # The component's own figure says that the database is down.
+            return
+        overdue.add_metric([], (now - oldest).total_seconds() if oldest else 0.0)
+        yield from (active, overdue)
