@@ -25,7 +25,9 @@ class AuctionFigures:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = clock.now()
-        active = GaugeMetricFamily("auction_active_count", "Auctions by status, while they are not over.", ["status"])
+        active = GaugeMetricFamily(
+            "auction_active_count", "Auctions by status, while they are not over.", labels=["status"]
+        )
         overdue = GaugeMetricFamily("auction_overdue_seconds", "Since the end of the oldest that is not closed yet.")
         try:
             for status in (Auction.Status.SCHEDULED, Auction.Status.LIVE, Auction.Status.PAUSED):

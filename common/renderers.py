@@ -35,9 +35,12 @@ def _lasting(value: Any) -> Any:
     """orjson hands over every instance of a subclass; but for `Untagged` they stand for what they extend."""
     if isinstance(value, Untagged):
         return None
-    for kind in (str, int, dict, list):
-        if isinstance(value, kind):
-            return kind.__str__(value) if kind is str else kind(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, dict | list):
+        return dict(value) if isinstance(value, dict) else list(value)
     return _plain(value)
 
 

@@ -124,6 +124,7 @@ class AuctionViewSet(
     queryset = Auction.objects.all()
     serializer_class = AuctionSerializer
     filterset_class = AuctionFilter
+    throttle_scope: str | None = None  # Readings of the mixins set their own.
     action_serializers = {
         "create": CreateAuctionSerializer,
         "list": AuctionSerializer,
