@@ -252,14 +252,21 @@ class Replay:
     state: State = field(init=False)
     done: list[Entry] = field(default_factory=list)
     voided: set[Any] = field(default_factory=set)
+    # After each row of `done`: what the bids that stand make of it, so that a void goes back no further than its bid.
+    standing: list[State] = field(default_factory=list)
+    places: dict[Any, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.state = self.opening
 
     def apply(self, entry: Entry) -> State:
         """The state after one more row."""
+        if entry.kind == "bid":
+            self.places[entry.bid] = len(self.done)
         self.done.append(entry)
         self.state = self._after(entry)
+        if entry.kind != "void":
+            self.standing.append(self.state)
         return self.state
 
     def run(self, entries: Iterable[Entry]) -> Iterator[State]:
@@ -276,7 +283,7 @@ class Replay:
             return soft_close(after, terms, entry.at) if changed else after
         if entry.kind == "void":
             self.voided.add(entry.bid)
-            return self.without_voided()
+            return self.without_voided(since=self.places.get(entry.bid, 0))
         if entry.kind == "reserve":
             return _met(replace(state, reserve=entry.amount))
         if entry.kind == "buy_now" and entry.bidder is not None:
@@ -287,15 +294,17 @@ class Replay:
             return resume(state, now=entry.at)
         return replace(state, status="cancelled") if entry.kind == "cancelled" else close(state, now=entry.at)
 
-    def without_voided(self) -> State:
+    def without_voided(self, since: int = 0) -> State:
         """R14: the bids that stand, from the starting price on and in their order; the end stays where it is. What was
-        asked of them when they were placed is not asked again."""
-        kept = self.opening
-        for entry in self.done:
+        asked of them when they were placed is not asked again. Before the row `since` nothing has changed."""
+        kept = self.standing[since - 1] if since else self.opening
+        del self.standing[since:]
+        for entry in self.done[since:]:
             if entry.kind == "reserve":
                 kept = _met(replace(kept, reserve=entry.amount))
             elif entry.kind == "bid" and entry.bid not in self.voided and entry.bidder is not None:
                 kept = commit(kept, self.terms, entry.bidder, entry.amount or Decimal(0))
+            self.standing.append(kept)
         return replace(
             self.state,
             price=kept.price,

@@ -38,10 +38,15 @@ def new_salt() -> str:
     return secrets.token_hex(16)
 
 
+def text_of(*, salt: str, bidder: int | None, amount: Decimal | None, reason: str = "") -> str:
+    """`salt|bidder|amount|reason`; an amount with two places, what is absent empty."""
+    return "|".join([salt, "" if bidder is None else str(bidder), money(amount) or "", reason])
+
+
 def commitment_of(*, salt: str, bidder: int | None, amount: Decimal | None, reason: str = "") -> str:
-    """Hex SHA-256 of `salt|bidder|amount|reason`; an amount with two places, what is absent empty."""
-    parts = [salt, "" if bidder is None else str(bidder), money(amount) or "", reason]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+    """Hex SHA-256 of `text_of`."""
+    text = text_of(salt=salt, bidder=bidder, amount=amount, reason=reason)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content_of(row: Row) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.utils.functional import cached_property
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework.generics import get_object_or_404
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,6 +22,8 @@ from auctions.serializers.bids import (
     PublicBidSerializer,
 )
 from auctions.services import bids
+from auctions.views.trust import CorrectionActions
+from auctions.views.trust import CorrectionActions
 from common.pagination import CursorPagination
 from common.permissions import Public, SignedIn
 from common.views import ApiViewSet, ListMixin, command, reading
@@ -78,6 +81,10 @@ class BuyNowActions:
     """Buying at once, for the auctions' viewset."""
 
     throttle_scopes: ClassVar[dict[str, str]] = {"buy_now": "bids"}
+
+    def get_permissions(self: Any) -> list[BasePermission]:
+        """Stands here, so that no viewset can take the action without it."""
+        return [SignedIn()] if self.action == "buy_now" else super().get_permissions()  # type: ignore[misc]
 
     @command(
         detail=True,
@@ -150,7 +157,7 @@ class AuctionBidViewSet(ListMixin, ApiViewSet):
         return Response(self.represent(answer, BidAnswerSerializer), status=201)
 
 
-class BidViewSet(ApiViewSet):
+class BidViewSet(CorrectionActions, ApiViewSet):
     """One's own bids, in all auctions."""
 
     queryset = Bid.objects.all()
