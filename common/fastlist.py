@@ -5,14 +5,20 @@ set, serializer and paging. What it saves is work per request. The first request
 which order, which way of paging) builds the queryset with stand-ins for the values and lets the ORM compile it; later
 ones only bind their values to that statement, which the server keeps prepared. The bounded count is a subquery of it,
 and the database writes each row as the JSON text that goes out.
+
+Callers are values as well. Of the caller, queryset and serializer may use the id, which is bound, and the permissions
+that the view declares as `audience`, which are part of the shape; of the path its parameters; of the time the moment in
+the serializer's context. While a statement is compiled stand-ins take their places, and the one of the caller refuses
+whatever else is asked of it: a statement that was made for one caller can hold nothing that is another's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -21,10 +27,10 @@ from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from common import pagination
+from common import clock, pagination
 from common.filters import SearchFilter, StrictFilter, refuse_parameters
 from common.keyset import Cursor, SortTerm, cursor_of, read_cursor, resolve_field, sort_terms
-from common.pagination import FIRST, PagePagination, PageRequest, link_header, page_links, read_page, walked
+from common.pagination import FIRST, PageRequest, link_header, page_links, read_page, walked
 from common.prepared import fetch_prepared
 from common.renderers import dump_json
 from common.rowjson import JsonObject, columns_of
@@ -36,8 +42,11 @@ _orders: dict[tuple[Any, ...], list[SortTerm]] = {}
 
 
 class FastListMixin(ListMixin):
-    """`GET /things` by one statement. Its queryset may not depend on the caller; what cannot go this way (the browsable
-    API, a filter that no row can meet) goes the plain one."""
+    """`GET /things` by one statement. What cannot go this way (the browsable API, a filter that no row can meet) goes
+    the plain one; so does an empty list below another resource, which may not be there at all."""
+
+    # The permissions that decide what the list shows. None: it is the same for everybody.
+    audience: ClassVar[tuple[str, ...] | None] = None
 
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
         fast = self.fast_list(request) if request.accepted_renderer.format == "json" else None
@@ -46,6 +55,22 @@ class FastListMixin(ListMixin):
     def fast_list(self: Any, request: Request) -> HttpResponse | None:
         """The answer as JSON; None when the plain way has to give it."""
         return _answer(self, request)
+
+
+class StandInCaller:
+    """Who asks, while a statement is compiled: the id stands for that of every caller, the permissions are those that
+    the shape is for. Nothing else is known, and asking is an error."""
+
+    def __init__(self, pk: int | None, granted: Mapping[str, bool] | None) -> None:
+        self._granted = granted
+        if granted is not None:
+            self.pk = self.id = pk
+            self.is_authenticated = pk is not None
+
+    def has_perm(self, perm: str) -> bool:
+        if self._granted is None or perm not in self._granted:
+            raise RuntimeError(f"The list depends on {perm}, so its view has to name it in `audience`.")
+        return self._granted[perm]
 
 
 class Slot(NamedTuple):
@@ -67,24 +92,33 @@ class Slot(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A compiled statement. Each of its parameters is the value of a slot, by number, or a constant."""
+    """A compiled statement. Each of its parameters is the value of a slot, by number, or a constant. After the slots
+    come the depth, the limit, the rows to skip and, where it is used, the moment."""
 
     sql: str
     parameters: list[tuple[int | None, Any]]
     with_keys: bool
+    with_moment: bool
 
     def bind(self, slots: Sequence[Slot], page: PageRequest) -> list[Any]:
         given = [slot.parameter() for slot in slots]
         given += [pagination.MAX_DEPTH + 1, page.limit + 1, page.skip]
+        if self.with_moment:
+            given.append(Slot(clock.now(), _MOMENT).parameter())
         return [constant if number is None else given[number] for number, constant in self.parameters]
 
 
+_MOMENT = models.DateTimeField()
+
+
 def _answer(view: Any, request: Request) -> HttpResponse | None:
-    query = request.query_params
-    filters = view.filterset_class.base_filters
-    refuse_parameters(query, filters.keys() | PagePagination.parameters.keys())
-    values = view.filterset_class.read(query)
-    page = read_page(query, PagePagination.parameters)
+    query, known = request.query_params, view.pagination_class.parameters
+    filters = _filters_of(view)
+    refuse_parameters(query, filters.keys() | known.keys())
+    values = view.filterset_class.read(query) if filters else {}
+    page = read_page(query, known)
+    if "page" not in known and page.cursor is None:  # A list by cursor alone.
+        page = page._replace(cursor=FIRST)
     terms = cursor = None
     if page.cursor is not None or page.is_followed_by_cursor:
         terms = _sort_terms(view, values)
@@ -94,18 +128,28 @@ def _answer(view: Any, request: Request) -> HttpResponse | None:
     return None if plan is None else _render(request, page, plan, shape)
 
 
+def _filters_of(view: Any) -> Mapping[str, StrictFilter]:
+    return view.filterset_class.base_filters if view.filterset_class else {}
+
+
 def _sort_terms(view: Any, values: dict[str, Any]) -> list[SortTerm]:
     """The order that the request asks for; only a filter that changes the statement can change it."""
-    model = view.queryset.model
-    filters = view.filterset_class.base_filters
+    model, filters = view.queryset.model, _filters_of(view)
     fixed = {name: value for name, value in values.items() if not _slots(filters[name], model, value)}
     key = (type(view), *fixed.items())
     if key not in _orders:
         if len(_orders) >= MAX_PLANS:
             _orders.clear()
-        filterset = view.filterset_class(data=view.request.query_params, queryset=view.get_queryset())
-        _orders[key] = sort_terms(filterset.apply(filterset.queryset, fixed))
+        _orders[key] = sort_terms(_filtered(view, view.get_queryset(), fixed))
     return _orders[key]
+
+
+def _filtered(view: Any, queryset: QuerySet[Any], values: dict[str, Any]) -> QuerySet[Any]:
+    if not view.filterset_class:
+        return queryset
+    filterset = view.filterset_class(data=view.request.query_params, queryset=queryset)
+    filtered: QuerySet[Any] = filterset.apply(filterset.queryset, values)
+    return filtered
 
 
 class Shape:
@@ -115,10 +159,19 @@ class Shape:
         self, view: Any, values: dict[str, Any], page: PageRequest, terms: list[SortTerm] | None, cursor: Cursor | None
     ) -> None:
         self.view, self.values, self.page, self.terms, self.cursor = view, values, page, terms, cursor
+        self.granted: dict[str, bool] | None = None
         self.slots: list[Slot] = []
         parts: list[Any] = [type(view), page.counting if page.cursor is None else "none", terms is not None]
+        if view.audience is not None:
+            caller = view.request.user
+            self.granted = {perm: caller.pk is not None and caller.has_perm(perm) for perm in view.audience}
+            self.slots += [] if caller.pk is None else [Slot(caller.pk, _ID)]
+            parts.append((caller.pk is None, *self.granted.values()))
+        self.slots += [Slot(value, _ID) for value in view.kwargs.values()]
+        self.place = len(self.slots)  # Of the first slot that is no standing one.
+        filters = _filters_of(view)
         for name, value in values.items():
-            slots = _slots(view.filterset_class.base_filters[name], view.queryset.model, value)
+            slots = _slots(filters[name], view.queryset.model, value)
             self.slots += slots
             parts.append((name, len(slots) if slots else value))
         if cursor is not None and terms is not None:
@@ -142,7 +195,7 @@ class Shape:
         """Two sets of stand-ins have to end up in the same places: a constant of the queryset that happens to equal a
         stand-in would otherwise be taken for a value."""
         try:
-            first, second = self._compile_with(1), self._compile_with(1 + len(self.slots))
+            first, second = self._compile_with(1), self._compile_with(2 + len(self.slots))
         except EmptyResultSet:
             return None
         if [number for number, _ in first.parameters] != [number for number, _ in second.parameters]:
@@ -151,32 +204,50 @@ class Shape:
 
     def _compile_with(self, start: int) -> Plan:
         slots = [slot.stand_in(start + number) for number, slot in enumerate(self.slots)]
-        queryset = self._queryset([slot.value for slot in slots])
-        stand_ins = [slot.parameter() for slot in slots]
-        rows_sql, rows_parameters = _rows(self.view, queryset, self.terms)
-        count_sql = "SELECT NULL AS n"
-        count_parameters: Sequence[Any] = ()
-        if self.key[1] != "none":
-            count_sql, count_parameters = queryset.order_by().values_list("pk").query.sql_with_params()
-            limited = " LIMIT %s" if self.key[1] is None else ""
-            count_sql = f"SELECT count(*) AS n FROM ({count_sql}{limited}) AS u"  # noqa: S608
-        depth, limit, skip = ((len(slots) + number, None) for number in range(3))  # What Plan.bind adds to the slots.
+        moment = Slot(_stand_in(datetime.now(UTC), start + len(slots)), _MOMENT)
+        with self._standing_in([slot.value for slot in slots[: self.place]]):
+            queryset = self._queryset([slot.value for slot in slots[self.place :]])
+            rows_sql, rows_parameters = _rows(self.view, queryset, self.terms, moment.value)
+            count_sql, count_parameters = self._count(queryset)
+        # What Plan.bind adds to the slots.
+        depth, limit, skip, moment_place = ((len(slots) + number, None) for number in range(4))
+        stand_ins = [*(slot.parameter() for slot in slots), None, None, None, moment.parameter()]
         parameters = _sources(count_parameters, stand_ins)
         if self.key[1] is None:
             parameters.append(depth)
         parameters += [*_sources(rows_parameters, stand_ins), limit, skip]
-        return Plan(_statement(count_sql, rows_sql, self.terms, self.view), parameters, self.terms is not None)
+        sql = _statement(count_sql, rows_sql, self.terms, self.view)
+        return Plan(sql, parameters, self.terms is not None, moment_place in parameters)
+
+    def _count(self, queryset: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
+        if self.key[1] == "none":
+            return "SELECT NULL AS n", ()
+        sql, parameters = queryset.order_by().values_list("pk").query.sql_with_params()
+        limited = " LIMIT %s" if self.key[1] is None else ""
+        return f"SELECT count(*) AS n FROM ({sql}{limited}) AS u", parameters  # noqa: S608
+
+    @contextmanager
+    def _standing_in(self, atoms: Sequence[Any]) -> Iterator[None]:
+        """The view as it would be for the stand-ins of its caller and of its path."""
+        left = list(atoms)
+        request, caller, kwargs = self.view.request, self.view.request.user, self.view.kwargs
+        pk = left.pop(0) if len(left) > len(kwargs) else None
+        request.user = StandInCaller(pk, self.granted)
+        self.view.kwargs = dict(zip(kwargs, left, strict=True))
+        try:
+            yield
+        finally:
+            request.user, self.view.kwargs = caller, kwargs
 
     def _queryset(self, atoms: Sequence[Any]) -> QuerySet[Any]:
         """The view's queryset, filtered and ordered, with `atoms` for the values."""
         left = list(atoms)
-        values = {}
+        values, filters = {}, _filters_of(self.view)
         for name, value in self.values.items():
-            filter_ = self.view.filterset_class.base_filters[name]
+            filter_ = filters[name]
             taken = [left.pop(0) for _ in _slots(filter_, self.view.queryset.model, value)]
             values[name] = value if not taken else " ".join(taken) if isinstance(filter_, SearchFilter) else taken[0]
-        filterset = self.view.filterset_class(data=self.view.request.query_params, queryset=self.view.get_queryset())
-        queryset = filterset.apply(filterset.queryset, values)
+        queryset = _filtered(self.view, self.view.get_queryset(), values)
         terms = self.terms or sort_terms(queryset)
         backwards = self.cursor is not None and self.cursor.backwards
         if self.cursor is not None:
@@ -201,9 +272,11 @@ def _sources(parameters: Sequence[Any], stand_ins: list[Any]) -> list[tuple[int 
 
 def _slots(filter_: StrictFilter, model: type[models.Model], value: Any) -> list[Slot]:
     """What of a filter's value can be bound; nothing for filters whose value changes the statement (orders, booleans,
-    filters with a `filter` of their own)."""
+    filters with a `filter` of their own and no `bound_as`)."""
     if isinstance(filter_, SearchFilter):
         return [Slot(word, None, "icontains") for word in value.split()]
+    if filter_.bound_as is not None:
+        return [Slot(value, filter_.bound_as)]
     if type(filter_).filter is not StrictFilter.filter or filter_.lookup_expr not in _BOUND_LOOKUPS:
         return []
     if isinstance(value, bool) or filter_.method is not None:
@@ -211,6 +284,7 @@ def _slots(filter_: StrictFilter, model: type[models.Model], value: Any) -> list
     return [Slot(value, resolve_field(model, filter_.field_name or ""), filter_.lookup_expr)]
 
 
+_ID = models.BigAutoField()
 _BOUND_LOOKUPS = frozenset({"exact", "iexact", "contains", "icontains", "gt", "gte", "lt", "lte"})
 
 
@@ -227,9 +301,12 @@ def _stand_in(value: Any, number: int) -> Any:
     return UUID(int=number) if isinstance(value, UUID) else f"stand-in{number}"
 
 
-def _rows(view: Any, queryset: QuerySet[Any], terms: list[SortTerm] | None) -> tuple[str, Sequence[Any]]:
+def _rows(
+    view: Any, queryset: QuerySet[Any], terms: list[SortTerm] | None, moment: datetime
+) -> tuple[str, Sequence[Any]]:
     """The statement of the rows: on PostgreSQL their columns, on SQLite their JSON, and the sort values if asked."""
-    columns = columns_of(view.get_serializer(), queryset.model, connection.vendor)
+    serializer = view.get_serializer(context=view.get_serializer_context() | {"moment": moment})
+    columns = columns_of(serializer, queryset.model, connection.vendor)
     keys = {f"k{number}": F(term.name) for number, term in enumerate(terms or ())}
     shown = {"row_json": JsonObject(columns)}
     if connection.vendor == "postgresql":
@@ -254,11 +331,13 @@ def _statement(count_sql: str, rows_sql: str, terms: list[SortTerm] | None, view
     return f"SELECT c.n, {row}{shown_keys} FROM ({count_sql}) AS c LEFT JOIN {rows} AS t({columns}) ON TRUE"  # noqa: S608
 
 
-def _render(request: Request, page: PageRequest, plan: Plan, shape: Shape) -> HttpResponse:
+def _render(request: Request, page: PageRequest, plan: Plan, shape: Shape) -> HttpResponse | None:
     found = fetch_prepared(plan.sql, plan.bind(shape.slots, page))
     count = found[0][0]
     # The row of an empty page: no JSON, or the JSON of no sort values.
     rows = [row for row in found if row[1] is not None and (not plan.with_keys or row[-1] is not None)]
+    if not rows and shape.view.kwargs:
+        return None
     if page.cursor is not None:
         keyed = [_Row(row, shape.terms or []) for row in rows]
         keyed, next_url, previous_url = walked(request, keyed, page.limit, shape.cursor, shape.terms or [])

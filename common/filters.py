@@ -33,9 +33,11 @@ TERM_PATTERN = (
 
 class StrictFilter(django_filters.Filter):
     """A parameter of a published form. Subclasses turn its text into a value; `meaning` describes it in the document
-    where a view gives no `description`. `required=True` refuses a query without it."""
+    where a view gives no `description`. `required=True` refuses a query without it. A `filter` of one's own that only
+    puts the value into the statement says by `bound_as`, a model field, how it is bound (see `common.fastlist`)."""
 
     meaning: ClassVar[str] = ""
+    bound_as: ClassVar[Any] = None
 
     def __init__(self, field_name: str | None = None, lookup_expr: str | None = None, **kwargs: Any) -> None:
         self.description: str = kwargs.pop("description", self.meaning)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import BigIntegerField, F
+from django.db.models.functions import Cast, Round
 from rest_framework import serializers
 
 from cars.models import PLATE_LENGTH
@@ -15,6 +17,7 @@ from common.fields import (
     StrictDateTimeField,
     TextField,
 )
+from common.rowjson import Cents
 from common.serializers import StrictModelSerializer, StrictSerializer
 from parking.costs import hourly_rate
 from parking.models import Reservation, ReservationEvent, Spot, SpotType
@@ -77,6 +80,12 @@ class ReservationSerializer(StrictModelSerializer):
 
     def get_hourly_rate(self, reservation: Reservation) -> str:
         return str(hourly_rate(reservation.rate.price, reservation.rate.increment_min))
+
+    def column_hourly_rate(self, prefix: str) -> Cents:
+        """In whole cents, rounded half up: both databases divide integers alike."""
+        cents = Cast(Round(F(f"{prefix}rate__price") * 100), BigIntegerField())
+        minutes = Cast(F(f"{prefix}rate__increment_min"), BigIntegerField())
+        return Cents((cents * 120 + minutes) / (minutes * 2))
 
 
 class BookingSerializer(StrictSerializer):

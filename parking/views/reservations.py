@@ -10,9 +10,10 @@ from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
 from common.permissions import SignedIn
-from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, command, reading
+from common.views import ApiViewSet, CreateMixin, RetrieveMixin, command, reading
 from parking.filters.reservations import ReservationFilter
 from parking.models import Reservation, ReservationQuerySet
 from parking.permissions import DriverOr
@@ -97,12 +98,13 @@ ROW = _shown("a reservation", RESERVED)
         ],
     ),
 )
-class ReservationViewSet(ReservationPayments, ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
+class ReservationViewSet(ReservationPayments, FastListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
     """Spots for vehicles. Another's reservation is 404, like one that does not exist."""
 
     queryset = Reservation.objects.all()
     serializer_class = ReservationSerializer
     filterset_class = ReservationFilter
+    audience = ("parking.view_reservation",)
     action_serializers = {"create": BookingSerializer, "list": ReservationSerializer, "retrieve": ReservationSerializer}
     action_permissions = {
         "check_in": [SignedIn, DriverOr.of("parking.force_release")],
