@@ -10,6 +10,7 @@ from prometheus_client import Histogram
 from prometheus_client.core import GaugeMetricFamily
 
 from auctions.models import Auction
+from auctions.services import verification
 from common import clock
 
 CLOSE_LAG = Histogram(
@@ -37,3 +38,12 @@ class AuctionFigures:
             return
         overdue.add_metric([], (now - oldest).total_seconds() if oldest else 0.0)
         yield from (active, overdue)
+        yield from _verified()
+
+
+def _verified() -> Iterator[GaugeMetricFamily]:
+    """How the nightly verification ended; nothing before the first one."""
+    last = verification.last_run()
+    if last is not None:
+        yield GaugeMetricFamily("auction_audit_failures", "Auctions that are not as their logs say.", last.failed)
+        yield GaugeMetricFamily("auction_audit_run_seconds", "When that was found, Unix time.", last.at.timestamp())

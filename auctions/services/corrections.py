@@ -57,7 +57,7 @@ class Correction(NamedTuple):
 
 
 @transaction.atomic
-def retract(*, bid_id: UUID, bidder: User, reason: str, clock: Callable[[], datetime] = lock_clock) -> Correction:
+def retract_bid(*, bid_id: UUID, bidder: User, reason: str, clock: Callable[[], datetime] = lock_clock) -> Correction:
     """A bidder takes back an own bid: placed within the last hour, and with more than 12 hours left.
 
     Raises NotFound (also for the bids of others), AuctionEnded, AuctionNotLive, BidVoided, RetractionTooLate.
@@ -75,7 +75,7 @@ def retract(*, bid_id: UUID, bidder: User, reason: str, clock: Callable[[], date
 
 
 @transaction.atomic
-def void(*, bid_id: UUID, actor: User, reason: str, clock: Callable[[], datetime] = lock_clock) -> Correction:
+def void_bid(*, bid_id: UUID, actor: User, reason: str, clock: Callable[[], datetime] = lock_clock) -> Correction:
     """Staff take back a bid, at any time before the end, also while the auction is paused.
 
     Raises NotFound, AuctionEnded, AuctionNotLive, BidVoided.

@@ -104,15 +104,12 @@ REPLAYED = (
 class AuditActions:
     """Audit and receipts, for the viewset of auctions."""
 
-    def get_permissions(self: Any) -> list[BasePermission]:
-        """Stands here, so that no viewset can take the actions without it."""
-        own: dict[str, type[BasePermission]] = {"audit": Public, "receipts": SignedIn}
-        return [own[self.action]()] if self.action in own else super().get_permissions()  # type: ignore[misc]
-
     @reading(
         detail=True,
         response=AUDIT,
         query=AuditFilter,
+        permission_classes=[Public],
+        filter_backends=[],  # The query is the log's and not that of the list.
         throttle_scope="audits",
         schema={
             "summary": "Audit an auction",
@@ -140,6 +137,7 @@ class AuditActions:
     @reading(
         detail=True,
         response=ReceiptSerializer(many=True),
+        permission_classes=[SignedIn],
         pagination_class=CursorPagination,
         schema={
             "summary": "Read one's own receipts",
@@ -157,6 +155,7 @@ class CorrectionActions:
     """Taking back bids, for the viewset of bids. Its `id` is the `bid` that the bidder was answered."""
 
     def get_permissions(self: Any) -> list[BasePermission]:
+        """Stands here, so that no viewset can take the commands without it."""
         own: dict[str, type[BasePermission]] = {"retract": SignedIn, "void": CorrectsBids}
         return [own[self.action]()] if self.action in own else super().get_permissions()  # type: ignore[misc]
 
@@ -172,7 +171,7 @@ class CorrectionActions:
     @idempotent
     def retract(self: Any, request: Request, pk: UUID) -> Response:
         data = self.validated(CorrectionReasonSerializer)
-        answer = corrections.retract(bid_id=pk, bidder=self.caller, **data)
+        answer = corrections.retract_bid(bid_id=pk, bidder=self.caller, **data)
         return Response(self.represent(answer, CorrectionSerializer))
 
     @command(
@@ -186,5 +185,5 @@ class CorrectionActions:
     @idempotent
     def void(self: Any, request: Request, pk: UUID) -> Response:
         data = self.validated(CorrectionReasonSerializer)
-        answer = corrections.void(bid_id=pk, actor=self.caller, **data)
+        answer = corrections.void_bid(bid_id=pk, actor=self.caller, **data)
         return Response(self.represent(answer, CorrectionSerializer))
