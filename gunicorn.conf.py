@@ -39,6 +39,13 @@ logger_class = "config.server.QuietLogger"
 logconfig_dict = logging_config(level=env.str("LOG_LEVEL", default="INFO"))
 
 
+def post_worker_init(worker: Any) -> None:
+    """Open streams do not keep a worker that is asked to end."""
+    from config.server import end_streams_early
+
+    end_streams_early(worker)
+
+
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Forgets the gauges of a worker that ended."""
     from prometheus_client import multiprocess

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
@@ -18,7 +22,20 @@ class KeptWorker(ThreadWorker):
     it a thread again: a third of what serving a small request costs. Behind a proxy, and with clients that ask again at
     once, the next request is there in a moment. Nobody waits for it: a thread stays only while no other connection is
     queued, and at most `NEXT_REQUEST_MS`.
+
+    An answer that `lasts` (a live stream) has its thread to itself for hours, so the pool may have one more as long as it
+    does: the API keeps its own, however many watch. The streams have a bound of their own.
     """
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application = self.wsgi
+
+        def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            body = application(environ, start_response)
+            return _Lasting(body, self.tpool) if getattr(body, "lasts", False) else body
+
+        self.wsgi = answer
 
     def handle(self, conn: TConn) -> Any:
         keep = super().handle(conn)
@@ -28,6 +45,57 @@ class KeptWorker(ThreadWorker):
 
     def _may_stay(self) -> bool:
         return self.alive and self.tpool._work_queue.empty()
+
+
+class _Lasting:
+    """A body that goes on and on, and the thread for others that stands in for the one it occupies. Threads that were
+    once needed stay, idle."""
+
+    _lock = threading.Lock()
+
+    def __init__(self, body: Any, pool: Any) -> None:
+        self._body, self._pool = body, pool
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._allow(1)
+        self._pool.submit(int)  # The pool looks for a thread only when it is given something to do.
+        try:
+            yield from self._body
+        finally:
+            self._allow(-1)
+
+    def close(self) -> None:
+        self._body.close()
+
+    def _allow(self, more: int) -> None:
+        with self._lock:
+            self._pool._max_workers += more
+
+
+def end_streams_early(worker: Any) -> None:
+    """Have a worker end its open streams as soon as it is asked to end itself, instead of waiting for them for as long as
+    it may. Their clients connect again, to its successor."""
+    if hasattr(worker, "handle_exit_signal"):  # The ASGI worker, whose loop hears the signal.
+
+        def leave() -> None:
+            _end_streams()
+            worker.handle_exit_signal()
+
+        worker.loop.add_signal_handler(signal.SIGTERM, leave)
+        return
+
+    def leave_thread(number: int, frame: Any) -> None:
+        _end_streams()
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGTERM, leave_thread)
+
+
+def _end_streams() -> None:
+    """Where the module was never needed there is no stream."""
+    responses = sys.modules.get("auctions.stream.responses")
+    if responses is not None:
+        responses.hub.close()
 
 
 def _is_readable(conn: TConn) -> bool:
