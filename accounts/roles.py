@@ -73,7 +73,7 @@ ROLES: dict[str, list[str]] = {
         "workshop.add_payment",
         "workshop.view_costs",
         *_all_of("auctions", "feeschedule"),
-        *_views_of("auctions", "auction", "bid", "incrementtable", "listing", "order"),
+        *_views_of("auctions", "auction", "incrementtable", "listing", "order"),
     ],
 }
 

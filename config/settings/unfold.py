@@ -99,6 +99,19 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Auctions",
+                "items": [
+                    _link("Auctions", "gavel", "auctions.auction"),
+                    _link("Listings", "directions_car", "auctions.listing"),
+                    _link("Bids", "front_hand", "auctions.bid"),
+                    _link("Orders", "handshake", "auctions.order"),
+                    _link("Log", "history_edu", "auctions.auctionlogentry"),
+                    _link("Events", "campaign", "auctions.auctionevent"),
+                    _link("Watched", "visibility", "auctions.watch"),
+                    _link("Saved searches", "saved_search", "auctions.savedsearch"),
+                ],
+            },
+            {
                 "title": "Sync",
                 "items": [
                     _link("Runs", "sync", "cars.syncrun"),

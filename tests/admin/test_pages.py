@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
@@ -11,8 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Export, Notification, SellerProfile, TokenFamily, User
+from auctions import models as auctions
+from auctions.services.bids import place_bid
 from cars.models import OdometerReading, SyncIssue, SyncRun, SyncSource, SyncSuppression, VehicleEvent
 from parking import models as parking
+from tests.auctions.factories import AuctionFactory, BidderFactory, OrderFactory
 from tests.conftest import MakeUser
 from tests.factories import CarFactory, VehicleFactory
 from tests.parking.factories import ReservationFactory
@@ -61,6 +66,20 @@ def rows(user: User) -> None:
     Export.objects.create(owner=user, kind="cars")
     workshop_rows(user)
     parking_rows(user)
+    auction_rows(user)
+
+
+def auction_rows(user: User) -> None:
+    auction = AuctionFactory()
+    place_bid(user_id=BidderFactory().pk, auction_id=auction.pk, amount=Decimal("1200.00"))
+    OrderFactory()
+    now = timezone.now()
+    file = {"listing": auction.listing, "content_type": "image/png", "size": 1}
+    auctions.ListingImage.objects.create(id=uuid4(), key="a.png", position=1, **file)
+    auctions.ListingDocument.objects.create(id=uuid4(), key="b.png", filename="b.png", kind="title", **file)
+    auctions.ListingEvent.objects.create(listing=auction.listing, kind="status", at=now, actor=user)
+    auctions.Watch.objects.create(user=user, auction=auction)
+    auctions.SavedSearch.objects.create(user=user, name="Hondas", filters={"make": "Honda"})
 
 
 def parking_rows(user: User) -> None:
