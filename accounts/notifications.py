@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -26,7 +27,7 @@ from django.urls import reverse
 from accounts.models import Notification, NotificationPreference, User
 from accounts.registry import MailContent, NotificationKind, notification_kinds
 from common.clock import now as clock_now
-from common.doorbell import ring_on_commit
+from common.doorbell import ring_now_and_then, ring_on_commit
 from common.errors import NotFound, Unprocessable
 from common.text import email_key
 
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=2)
 MOST_ATTEMPTS = 5
+MOST_AT_ONCE = 500  # Rows of one INSERT.
 # How long after the 1st, 2nd... failed attempt the next one is due.
 BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 # After one of these during the hand-over nobody knows whether the server took the mail.
@@ -87,6 +89,51 @@ def notify(
     )
 
 
+class Message(NamedTuple):
+    """What `notify` takes for one user, where there are many to tell."""
+
+    user_id: int
+    kind: str
+    title: str
+    body: str = ""
+    data: Mapping[str, Any] | None = None
+    dedupe_key: str | None = None
+
+
+def notify_many(messages: Iterable[Message], *, now: datetime) -> None:
+    """Each as `notify` would, in the caller's transaction, but by three queries for every 500 of them; users who are
+    not active any more are passed over. A sweep mails them soon after the commit. Raises KeyError for a kind that no
+    app registered."""
+    waiting = iter(messages)
+    while batch := list(islice(waiting, MOST_AT_ONCE)):
+        rows = _rows_of(batch, now)
+        Notification.objects.bulk_create(rows, ignore_conflicts=True)
+        if any(row.mail_status == Status.PENDING for row in rows):
+            ring_now_and_then("accounts.tasks.sweep_mail")
+
+
+def _rows_of(messages: Sequence[Message], now: datetime) -> list[Notification]:
+    user_ids = {message.user_id for message in messages}
+    active = set(User.objects.filter(pk__in=user_ids, is_active=True).values_list("pk", flat=True))
+    kinds = {message.kind: notification_kinds[message.kind] for message in messages}
+    choices = NotificationPreference.objects.filter(user__in=active, kind__in=kinds)
+    chosen = {
+        (user_id, kind): (in_app, email)
+        for user_id, kind, in_app, email in choices.values_list("user_id", "kind", "in_app", "email")
+    }
+    rows = []
+    for message in messages:
+        in_app, email = _preferred(kinds[message.kind], chosen.get((message.user_id, message.kind)))
+        if message.user_id not in active or not (in_app or email):
+            continue
+        fields: dict[str, Any] = message._asdict() | {"title": message.title[:200], "data": dict(message.data or {})}
+        mail_status = Status.PENDING if email else Status.NONE
+        rows.append(
+            Notification(**fields, in_app=in_app, mail_status=mail_status, created_at=now, mail_due_at=now),
+        )
+    return rows
+
+
 def notify_address(
     *,
     address: str,
@@ -133,8 +180,15 @@ def _write(
 
 def _wanted(user: User, kind: str, entry: NotificationKind) -> tuple[bool, bool]:
     if entry.mandatory:
-        return entry.in_app, True
+        return _preferred(entry, None)
     chosen = NotificationPreference.objects.filter(user=user, kind=kind).values_list("in_app", "email").first()
+    return _preferred(entry, chosen)
+
+
+def _preferred(entry: NotificationKind, chosen: tuple[bool, bool] | None) -> tuple[bool, bool]:
+    """In the app, by mail."""
+    if entry.mandatory:
+        return entry.in_app, True
     return chosen or (entry.in_app, entry.email)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -35,3 +37,11 @@ def lock_clock() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """A user's zone; the deployment's for a blank and for a name that nobody knows (any more)."""
+    try:
+        return ZoneInfo(name or settings.DEFAULT_USER_TIMEZONE)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(settings.DEFAULT_USER_TIMEZONE)

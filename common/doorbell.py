@@ -13,6 +13,7 @@ from django.db import transaction
 
 log = structlog.get_logger(__name__)
 
+EVERY_S = 1.0  # Between two messages of `ring_now_and_then`.
 QUIET_S = 5.0  # After a failed ring nobody waits for the broker again until this has passed.
 
 
@@ -29,11 +30,30 @@ def ring_on_commit(task: str, *args: Any) -> None:
     transaction.on_commit(partial(_ring, task, *args))
 
 
-def _ring(task: str, *args: Any) -> None:
+def ring_now_and_then(task: str) -> None:
+    """As `ring_on_commit`, for a sweep that many transactions ring for: at most one message a second from this
+    process. The first goes at once, one more waits in the broker for the second to be over, and stands for all that
+    were rung meanwhile."""
+    transaction.on_commit(partial(_ring_in_turn, task))
+
+
+_next_turns: dict[str, float] = {}  # By task: when (monotonic seconds) this process may send its next message.
+
+
+def _ring_in_turn(task: str) -> None:
+    present = time.monotonic()
+    turn = max(_next_turns.get(task, 0.0), present)
+    if turn - present >= EVERY_S:
+        return  # One is on its way that will run after this commit.
+    _next_turns[task] = turn + EVERY_S
+    _ring(task, countdown=turn - present)
+
+
+def _ring(task: str, *args: Any, countdown: float = 0) -> None:
     if time.monotonic() < _Circuit.opens_at:
         return
     try:
-        current_app.send_task(task, args=args)
+        current_app.send_task(task, args=args, **({"countdown": countdown} if countdown else {}))
     except Exception as error:  # Whatever the transport raises: the sweep does the work.
         _Circuit.opens_at = time.monotonic() + QUIET_S
         log.warning("doorbell_failed", task=task, error=type(error).__name__)

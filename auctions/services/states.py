@@ -21,7 +21,7 @@ from auctions.models import (
     Listing,
     ListingEvent,
 )
-from auctions.services import live
+from auctions.services import live, telling
 from auctions.services.snapshots import default_tiers, fee_snapshot
 from common.errors import NotFound
 from common.transitions import check_transition
@@ -174,12 +174,13 @@ class Change:
         return event
 
     def write(self) -> None:
-        """Log, events and auction, in three statements."""
+        """Log, events and auction, in three statements; then the streams and the notifications."""
         AuctionLogEntry.objects.bulk_create(self.entries)
         AuctionEvent.objects.bulk_create(self.events)
         self.auction.save(update_fields=_CHANGING)
         if self.events:
             live.wake_on_commit(self.auction.pk)
+            telling.tell_on_commit()
 
 
 def open_auction(auction: Auction, *, at: datetime) -> None:

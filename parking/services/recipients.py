@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.models import Notification, NotificationPreference, User
-
-
-def zone_named(name: str) -> ZoneInfo:
-    """A user's zone; the deployment's for a blank and for a name that nobody knows (any more)."""
-    try:
-        return ZoneInfo(name or settings.DEFAULT_USER_TIMEZONE)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo(settings.DEFAULT_USER_TIMEZONE)
+from common.clock import zone_named
 
 
 def zones_in_use() -> dict[str, ZoneInfo]:

@@ -14,11 +14,12 @@ from django.template.loader import render_to_string
 from accounts.models import Notification, User
 from accounts.notifications import notify
 from accounts.registry import MailContent, NotificationKind, notification_kinds
+from common.clock import zone_named
 from common.sweeps import sweep
 from parking.costs import hourly_rate
 from parking.models import Lot, LotQuerySet, Reservation, ReservationQuerySet, Spot
 from parking.services.rates import current_rate, with_current_rate
-from parking.services.recipients import untold, zone_named, zones_in_use
+from parking.services.recipients import untold, zones_in_use
 
 PARKING_REMINDER = "parking_reminder"
 DUE = time(18)  # On the user's own clock.

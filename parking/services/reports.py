@@ -15,12 +15,13 @@ from django.template.loader import render_to_string
 from accounts.models import Notification, User
 from accounts.notifications import notify
 from accounts.registry import MailContent, NotificationKind, notification_kinds
+from common.clock import zone_named
 from common.money import to_cents
 from common.sweeps import sweep
 from parking.costs import parked_seconds
 from parking.models import Reservation, ReservationQuerySet
 from parking.month import Month, Stay, bounds, month_before
-from parking.services.recipients import untold, zone_named, zones_in_use
+from parking.services.recipients import untold, zones_in_use
 
 PARKING_REPORT = "parking_report"
 MOST_STAYS = 10  # Listed in one mail, the latest.

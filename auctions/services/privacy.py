@@ -1,0 +1,100 @@
+"""A person's right to a copy of what they sold, bid and bought, and to be forgotten.
+
+Lock order: the user, whom the caller has locked, then the own listings by their ids. A bid locks its bidder's row first
+and an own listing comes on the marketplace under its seller's, so nothing new begins meanwhile.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, Q
+
+from accounts.models import User
+from auctions.models import Auction, AuctionBidder, AuctionLogEntry, Listing, Order, SavedSearch, Watch
+from auctions.models.auctions import OPEN
+from auctions.models.orders import DEAD_ORDER
+from auctions.services.listings import remove_listing
+from auctions.services.states import lock_listing, move_listing
+from common.errors import Conflict
+
+UNDECIDED = [*OPEN, "reserve_not_met", "negotiating"]  # Who leads, or sells, there may still be bound by it.
+_STATEMENTS = (
+    "id", "status", "vin", "year", "make", "model", "trim", "mileage", "condition", "title_type", "description",
+    "starting_price", "reserve_price", "buy_now_price", "currency", "location_address", "location_city",
+    "location_state", "location_zip", "latitude", "longitude", "submitted_at", "published_at", "created_at",
+)  # fmt: skip
+_PURCHASE = ("order_number", "status", "hammer_price", "currency", "created_at")
+# What an archived listing still says of where its seller is.
+_PLACE: dict[str, Any] = {"location_address": "", "latitude": None, "longitude": None}
+_GONE = ["archived", "rejected", "sold"]
+
+
+class AuctionsOpen(Conflict):
+    """The user leads them, or sells in them; `meta.auctions` lists them."""
+
+    code = "auctions_open"
+    detail = "You lead an open auction, or sell in one. Delete your account when it is over."
+
+
+class OrdersOpen(Conflict):
+    """`meta.orders` lists the numbers of those that are not completed, cancelled or refunded."""
+
+    code = "orders_open"
+    detail = "A purchase or a sale of yours is not completed."
+
+
+def export_auctions(user: User) -> dict[str, Any]:
+    """What a person's data export says about auctions: the own reserve prices and maxima, and nobody else's."""
+    own = AuctionLogEntry.objects.filter(bidder=user, kind__in=["bid", "buy_now"]).order_by("at", "id")
+    orders = Order.objects.order_by("id")
+    watches = Watch.objects.filter(user=user).order_by("id")
+    searches = SavedSearch.objects.filter(user=user).order_by("id")
+    return {
+        "listings": list(Listing.objects.filter(seller=user).order_by("id").values(*_STATEMENTS)),
+        "bids": list(own.values("id", "kind", "auction", "amount", "alias", "at", currency=F("auction__currency"))),
+        "purchases": list(orders.filter(buyer=user).values(*_PURCHASE)),
+        "sales": list(orders.filter(seller=user).values(*_PURCHASE)),
+        "watched": list(watches.values("auction", "created_at")),
+        "saved_searches": list(searches.values("name", "filters", "cadence", "created_at")),
+    }
+
+
+def erase_auctions(user: User, *, now: datetime) -> bool:
+    """Take a person, whose row is locked, out of the auctions. What they watched and searched for is deleted, as are
+    drafts; other listings are archived and lose the address. What was said about a vehicle that was sold stays, for
+    whoever bought it, and so do bids and orders: then the answer is True.
+
+    Raises AuctionsOpen, OrdersOpen.
+    """
+    listings = [lock_listing(pk) for pk in _ids_of_listings(user)]
+    _refuse_if_bound(user)
+    for listing in listings:
+        if listing.status == Listing.Status.SUSPENDED:
+            move_listing(listing, Listing.Status.ARCHIVED, actor=None, now=now, reason="Account deleted.")
+        elif listing.status not in _GONE:
+            remove_listing(listing=listing, actor=user, now=now)
+    theirs = Listing.objects.filter(seller=user)
+    theirs.update(**_PLACE)
+    theirs.exclude(status=Listing.Status.SOLD).update(description="")
+    Watch.objects.filter(user=user).delete()
+    list(SavedSearch.objects.select_for_update(no_key=True).filter(user=user).order_by("pk").values_list("pk"))
+    SavedSearch.objects.filter(user=user).delete()
+    bought = Order.objects.filter(buyer=user).exists()
+    return theirs.exists() or bought or AuctionBidder.objects.filter(user=user).exists()
+
+
+def _ids_of_listings(user: User) -> list[int]:
+    return list(Listing.objects.filter(seller=user).order_by("pk").values_list("pk", flat=True))
+
+
+def _refuse_if_bound(user: User) -> None:
+    """Raises AuctionsOpen, OrdersOpen."""
+    bound = Auction.objects.filter(Q(leader=user) | Q(seller=user), status__in=UNDECIDED).order_by("pk")
+    if ids := list(bound.values_list("pk", flat=True)):
+        raise AuctionsOpen(meta={"auctions": ids})
+    over = [*DEAD_ORDER, Order.Status.COMPLETED]
+    orders = Order.objects.filter(Q(buyer=user) | Q(seller=user)).exclude(status__in=over).order_by("pk")
+    if numbers := list(orders.values_list("order_number", flat=True)):
+        raise OrdersOpen(meta={"orders": numbers})
