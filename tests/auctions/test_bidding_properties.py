@@ -103,9 +103,9 @@ auctions = st.fixed_dictionaries(
     {
         "reserve": st.none() | money,
         "under_reserve": st.sampled_from(["jump", "minimum"]),
-        "hard_end_s": st.none() | st.integers(min_value=600, max_value=1000),
+        "hard_end_s": st.none() | st.integers(min_value=150, max_value=500),
         "max_extensions": st.none() | st.integers(min_value=0, max_value=3),
-        "ops": st.lists(ops, max_size=25),
+        "ops": st.lists(ops, min_size=1, max_size=25),
     }
 )
 
@@ -115,7 +115,7 @@ class Auction:
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.terms = Terms(START, Decimal(10), TIERS, given["under_reserve"], max_extensions=given["max_extensions"])
-        ends_at, hard = START + timedelta(seconds=600), given["hard_end_s"]
+        ends_at, hard = START + timedelta(seconds=150), given["hard_end_s"]
         hard_end = None if hard is None else START + timedelta(seconds=hard)
         reserve = given["reserve"] and max(given["reserve"], Decimal(10))
         self.opening = self.state = State("live", ends_at, reserve=reserve, hard_end=hard_end)
