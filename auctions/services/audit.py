@@ -129,6 +129,7 @@ class _Judge:
         for event in facts.events:
             self.told.setdefault(event.entry_id, []).append(event)
         self.maxima: dict[int, list[tuple[Any, Decimal]]] = {}
+        self.standing: dict[int, Decimal | None] = {}
         self.shown: set[Any] = set()  # Bids that had a public row.
         self.voided: set[Any] = set()
         self.counted = self.numbered = 0
@@ -171,20 +172,20 @@ class _Judge:
         return "" if bidder is None else alias(self.numbers.get(bidder, 0))
 
     def _remember(self, entry: bidding.Entry) -> None:
+        """Whose which maximum is, and the highest of each bidder's that stands."""
         if entry.kind in ("bid", "buy_now") and entry.bidder is not None and entry.amount is not None:
             self.maxima.setdefault(entry.bidder, []).append((entry.bid, entry.amount))
-        elif entry.kind == "void":
+            self.standing[entry.bidder] = max(entry.amount, self.standing.get(entry.bidder) or entry.amount)
+        elif entry.kind == "void" and entry.bidder is not None:
             self.voided.add(entry.bid)
-
-    def _maximum_of(self, bidder: int | None) -> Decimal | None:
-        own = self.maxima.get(bidder or 0, ())
-        return max((amount for bid, amount in own if bid not in self.voided), default=None)
+            own = self.maxima.get(entry.bidder, ())
+            self.standing[entry.bidder] = max((amount for bid, amount in own if bid not in self.voided), default=None)
 
     def _check_allowed(self, row: AuctionLogEntry, entry: bidding.Entry, before: bidding.State) -> None:
         """What was asked of the row when it was written, is asked again of the log as it was then."""
         try:
             if entry.kind == "bid" and entry.bidder is not None and entry.amount is not None:
-                own = self._maximum_of(entry.bidder)
+                own = self.standing.get(entry.bidder)
                 bidding.place(before, self.terms, bidder=entry.bidder, amount=entry.amount, own_max=own, now=entry.at)
             elif entry.kind == "buy_now" and entry.bidder is not None:
                 bidding.buy_now(before, self.terms, bidder=entry.bidder, now=entry.at)
@@ -291,7 +292,7 @@ class _Judge:
     def _check_bidders(self) -> None:
         for number, bidder in enumerate(self.facts.bidders, start=1):
             self._check(bidder.number == number, "bidder_differs", name=f"{alias(number)}: number")
-            standing = self._maximum_of(bidder.user_id)
+            standing = self.standing.get(bidder.user_id)
             self._check(bidder.maximum == standing, "bidder_differs", name=f"{bidder}: maximum")
             self._check(bidder.user_id in self.maxima, "bidder_without_bid", name=str(bidder))
         self._check(set(self.maxima) <= set(self.numbers), "bid_without_bidder")
