@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import DatabaseError
 from django.db.models import Min
 from prometheus_client import Histogram
 from prometheus_client.core import GaugeMetricFamily
 
 from auctions.models import Auction
+from auctions.models.auctions import OPEN
 from auctions.services import verification
 from common import clock
 
@@ -21,7 +21,7 @@ CLOSE_LAG = Histogram(
 
 
 class AuctionFigures:
-    """What the table says when it is read. The lag that grows is seen also while no worker runs that could observe
+    """What the tables say when they are read. A lag that grows is seen also while no worker runs that could observe
     it."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -30,12 +30,9 @@ class AuctionFigures:
             "auction_active_count", "Auctions by status, while they are not over.", labels=["status"]
         )
         overdue = GaugeMetricFamily("auction_overdue_seconds", "Since the end of the oldest that is not closed yet.")
-        try:
-            for status in (Auction.Status.SCHEDULED, Auction.Status.LIVE, Auction.Status.PAUSED):
-                active.add_metric([status], Auction.objects.filter(status=status).count())
-            oldest = Auction.objects.due_to_close(now).aggregate(oldest=Min("ends_at"))["oldest"]
-        except DatabaseError:  # The component's own figure says that the database is down.
-            return
+        for status in OPEN:
+            active.add_metric([status], Auction.objects.filter(status=status).count())
+        oldest = Auction.objects.due_to_close(now).aggregate(oldest=Min("ends_at"))["oldest"]
         overdue.add_metric([], (now - oldest).total_seconds() if oldest else 0.0)
         yield from (active, overdue)
         yield from _verified()

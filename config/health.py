@@ -25,6 +25,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Heartbeat
+from auctions.metrics import AuctionFigures
 from common import clock
 from common.errors import error_response
 from common.permissions import Public
@@ -152,18 +153,21 @@ class DetailedHealthView(_ProbeView):
 
 
 class _Components:
-    """The same figures as Prometheus gauges, measured when they are read."""
+    """The same figures as Prometheus gauges, measured when they are read, and those of the apps' tables."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        parts = examine(now=clock.now())
         up = GaugeMetricFamily("forecourt_component_up", "1 when the part answers.", labels=["component"])
         latency = GaugeMetricFamily("forecourt_component_latency_seconds", "How long it took.", labels=["component"])
         age = GaugeMetricFamily("forecourt_beat_age_seconds", "Since the last tick of the schedule.")
-        for part in examine(now=clock.now()):
+        for part in parts:
             up.add_metric([part.name], float(part.is_up))
             latency.add_metric([part.name], part.latency_ms / 1000)
             if part.age_s is not None:
                 age.add_metric([], part.age_s)
         yield from (up, latency, age)
+        if parts[0].is_up:
+            yield from AuctionFigures().collect()
 
 
 @require_safe

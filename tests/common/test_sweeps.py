@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from cars.models import Car
-from common.sweeps import sweep
+from common.sweeps import sweep, sweep_ids
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -54,6 +54,18 @@ def test_a_row_that_no_longer_matches_is_passed_over(cars: list[Car]) -> None:
 
     assert sweep(due(), handle, now=NOW) == (1, 0)
     assert seen == [cars[0].pk]
+
+
+def test_a_sweep_of_ids_leaves_locks_and_second_looks_to_the_handler(cars: list[Car]) -> None:
+    def handle(pk: int) -> bool:
+        if pk == cars[1].pk:
+            raise RuntimeError
+        return bool(due().filter(pk=pk).update(withdrawn_at=NOW))
+
+    assert sweep_ids(due(), handle, batch=2) == (4, 1)
+    assert sweep_ids(due(), handle, batch=2) == (0, 1)
+    assert sweep_ids(due(), lambda pk: False) == (0, 0)
+    assert list(due()) == [cars[1]]
 
 
 @pytest.mark.postgres
