@@ -192,14 +192,15 @@ class Shape:
         return _plans[self.key]
 
     def _compile(self) -> Plan | None:
-        """Two sets of stand-ins have to end up in the same places: a constant of the queryset that happens to equal a
-        stand-in would otherwise be taken for a value."""
+        """Two sets of stand-ins have to give the same statement with the same constants. Otherwise a constant happened
+        to equal a stand-in and would be taken for a value, or something was computed of one (of the caller's id, of
+        the moment) and would be kept for everybody."""
         try:
             first, second = self._compile_with(1), self._compile_with(2 + len(self.slots))
         except EmptyResultSet:
             return None
-        if [number for number, _ in first.parameters] != [number for number, _ in second.parameters]:
-            raise RuntimeError("A stand-in equals a constant of the queryset.")
+        if first != second:
+            raise RuntimeError(f"{type(self.view).__name__}: a constant of its statement depends on a stand-in.")
         return first
 
     def _compile_with(self, start: int) -> Plan:
@@ -257,17 +258,20 @@ class Shape:
 
 
 def _sources(parameters: Sequence[Any], stand_ins: list[Any]) -> list[tuple[int | None, Any]]:
+    """For each parameter the number of the stand-in that it is, or itself."""
     return [
         next(
-            (
-                (number, None)
-                for number, stand_in in enumerate(stand_ins)
-                if type(stand_in) is type(value) and stand_in == value
-            ),
+            ((number, None) for number, stand_in in enumerate(stand_ins) if _is_same(stand_in, value)),
             (None, value),
         )
         for value in parameters
     ]
+
+
+def _is_same(stand_in: Any, value: Any) -> bool:
+    """The driver's own kinds of integers stand for integers."""
+    kind = int if isinstance(value, int) and not isinstance(value, bool) else type(value)
+    return stand_in is not None and isinstance(stand_in, kind) and bool(stand_in == value)
 
 
 def _slots(filter_: StrictFilter, model: type[models.Model], value: Any) -> list[Slot]:
@@ -291,7 +295,7 @@ _BOUND_LOOKUPS = frozenset({"exact", "iexact", "contains", "icontains", "gt", "g
 def _stand_in(value: Any, number: int) -> Any:
     """Another value of the same kind, unlike any other and within every column's range."""
     if isinstance(value, int):
-        return 31_000 + number
+        return 31_000 + number * 37 % 1_767  # None the neighbour of another.
     if isinstance(value, datetime):
         return datetime(1971, 2, 3, 4, 5, tzinfo=UTC) + timedelta(seconds=number)
     if isinstance(value, date):

@@ -60,14 +60,15 @@ class JsonObject(Func):
         super().__init__(*columns.values(), *([present] if present else []))
         self.names = list(columns)
 
-    def as_sql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
+    def as_sql(self, compiler: Any, *_args: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
+        postgresql = compiler.connection.vendor == "postgresql"
         parts, params = [], []
         for expression in self.get_source_expressions():
             sql, bound = compiler.compile(expression)
             parts.append(sql)
             params.append(tuple(bound))
         pairs = list(zip(self.names, parts, strict=False))  # After them comes `present`.
-        if connection.vendor == "postgresql":
+        if postgresql:
             members = ", ".join(f'{sql} AS "{name}"' for name, sql in pairs)
             text = f"(SELECT row_to_json(r) FROM (SELECT {members}) AS r)"  # noqa: S608
         else:
@@ -75,7 +76,7 @@ class JsonObject(Func):
             text = f"json_object({members})"
         if len(parts) > len(pairs):
             text = f"CASE WHEN {parts[-1]} IS NOT NULL THEN {text} END"
-            text = text if connection.vendor == "postgresql" else f"json({text})"
+            text = text if postgresql else f"json({text})"
             params = [params[-1], *params[:-1]]
         return text, sum(params, ())
 

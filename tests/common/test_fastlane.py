@@ -75,6 +75,33 @@ def test_both_ways_answer_alike(car: Car, bearer: Any, long_way: Any, taken: lis
     assert short == [seen(long_way(bearer).get(url))] * 2
 
 
+@pytest.mark.parametrize(
+    "url", ["/api/public-cars", "/api/public-cars?limit=1", "/api/public-cars/{pk}", "/api/public-cars?limit=0"]
+)
+def test_public_reads_take_it_without_a_sign_in(car: Car, long_way: Any, taken: list[str], url: str) -> None:
+    url = url.format(pk=car.pk)
+    short = [seen(APIClient().get(url)) for _ in range(2)]
+    assert len(taken) == (2 if short[0][0] == 200 else 0)
+    assert short == [seen(long_way({}).get(url))] * 2
+
+
+def test_who_is_not_signed_in_reads_nothing_else(car: Car, long_way: Any, taken: list[str]) -> None:
+    for url in ("/api/fast-cars", f"/api/fast-cars/{car.pk}"):
+        assert seen(APIClient().get(url)) == seen(long_way({}).get(url))
+        assert APIClient().get(url).status_code == 401
+    wrong = APIClient(headers={"authorization": "Bearer x"}).get("/api/public-cars")
+    assert (wrong.status_code, taken) == (401, [])
+
+
+def test_an_anonymous_read_counts_once_against_its_limit(car: Car, settings: Any, taken: list[str]) -> None:
+    settings.DISABLE_THROTTLES = False
+    settings.RATE_LIMITS = settings.RATE_LIMITS | {"anonymous": "3/minute"}
+    process_counter.clear()
+    answers = [APIClient().get(f"/api/public-cars{query}") for query in ("", "?yaer=1", "", "")]
+    assert [answer.status_code for answer in answers] == [200, 400, 200, 429]
+    assert taken == ["list", "list"]
+
+
 def test_an_unchanged_car_is_the_same_304(car: Car, bearer: Any, long_way: Any, taken: list[str]) -> None:
     url = f"/api/fast-cars/{car.pk}"
     headers = bearer | {"if-none-match": APIClient(headers=bearer).get(url)["ETag"]}

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
-from django.db.models import ProtectedError
+from django.db.models import (
+    BooleanField,
+    Case,
+    DateTimeField,
+    DecimalField,
+    F,
+    ProtectedError,
+    Q,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.functions import Concat
 from django.urls import include, path
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -17,7 +30,7 @@ from rest_framework.response import Response
 from accounts.models import User
 from accounts.views import session
 from cars.models import Car, Vehicle
-from common import errors, fields, filters
+from common import clock, errors, fields, filters
 from common.docs import ApiRootView, SchemaView
 from common.fastlist import FastListMixin
 from common.fastread import FastRetrieveMixin
@@ -104,6 +117,114 @@ class PlainCarViewSet(ListMixin, RetrieveMixin, ApiViewSet):
 
 class FastCarViewSet(FastListMixin, FastRetrieveMixin, PlainCarViewSet):
     """The same reads, each by one statement."""
+
+
+class PublicCarViewSet(FastCarViewSet):
+    """For everybody."""
+
+    permission_classes = [Public]
+
+
+class SampleMakerSerializer(StrictModelSerializer):
+    class Meta:
+        model = User
+        fields = ["id", "email", "is_active", "bid_limit"]
+        read_only_fields = fields
+
+
+class SampleMomentField(fields.StrictDateTimeField):
+    """The moment of the answer."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**({"source": "*", "read_only": True} | kwargs))
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(self.context.setdefault("moment", clock.now()))
+
+    def column(self, prefix: str) -> Any:
+        return Value(self.context["moment"], output_field=DateTimeField())
+
+
+class SampleMadeSerializer(StrictModelSerializer):
+    """What depends on the caller, on the moment and on more than a column."""
+
+    creator = SampleMakerSerializer(source="created_by", read_only=True, allow_null=True)
+    maker_twice = SampleMakerSerializer(source="created_by", read_only=True, allow_null=True)
+    mine = serializers.SerializerMethodField()
+    half = serializers.SerializerMethodField()
+    is_past = serializers.SerializerMethodField()
+    label = serializers.SerializerMethodField()
+    server_time = SampleMomentField()
+
+    class Meta:
+        model = Car
+        fields = ["id", "make", "creator", "maker_twice", "mine", "half", "is_past", "label", "server_time"]
+        read_only_fields = fields
+
+    def get_mine(self, car: Car) -> bool:
+        return car.created_by_id is not None and car.created_by_id == self.context["request"].user.pk
+
+    def column_mine(self, prefix: str) -> Any:
+        mine = Q(**{f"{prefix}created_by_id": self.context["request"].user.pk or 0})
+        return Case(When(mine, then=True), default=False, output_field=BooleanField())
+
+    def get_half(self, car: Car) -> str | None:
+        return None if car.created_by_id is None else str((Decimal(car.year) / 2).quantize(Decimal("0.01")))
+
+    def column_half(self, prefix: str) -> Any:
+        half = F(f"{prefix}year") * Value(Decimal("0.5"))
+        kind = DecimalField(max_digits=10, decimal_places=2)
+        return Case(When(**{f"{prefix}created_by__isnull": False}, then=half), output_field=kind)
+
+    def get_is_past(self, car: Car) -> bool:
+        return car.created_at <= self.context.setdefault("moment", clock.now())
+
+    def column_is_past(self, prefix: str) -> Any:
+        past = Q(**{f"{prefix}created_at__lte": self.context["moment"]})
+        return Case(When(past, then=True), default=False, output_field=BooleanField())
+
+    def get_label(self, car: Car) -> str:
+        return f"100% {car.make}"
+
+    def column_label(self, prefix: str) -> Any:
+        return Concat(Value("100% "), f"{prefix}make", output_field=TextField())
+
+
+class MadeCarViewSet(FastListMixin, ApiViewSet):
+    """What somebody made, for those who may see it: cars without a maker's mail to everybody."""
+
+    queryset = Car.objects.all()
+    serializer_class = SampleMadeSerializer
+    filterset_class = None
+    pagination_class = CursorPagination
+    permission_classes = [Public]
+    audience = ("cars.view_historicalcar",)
+
+    def get_queryset(self) -> Any:
+        cars = Car.objects.filter(year=self.kwargs["year_pk"]).select_related("created_by").order_by("-id")
+        if self.caller.has_perm("cars.view_historicalcar"):
+            return cars
+        return cars.filter(Q(created_by=None) | Q(created_by_id=self.caller.pk or 0))
+
+
+class CarelessViewSet(FastCarViewSet):
+    """Its list depends on what the view does not say."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(created_by_id=self.caller.pk)
+
+
+class CarelessIdViewSet(MadeCarViewSet):
+    """The same, of what it makes of the caller's id."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().exclude(pk=(self.caller.pk or 0) + 1)
+
+
+class CarelessStaffViewSet(MadeCarViewSet):
+    """The same, of a permission."""
+
+    audience = ()
 
 
 class MadeIt(BasePermission):
@@ -261,6 +382,11 @@ router = ApiRouter()
 router.register("cars", SampleCarViewSet, basename="car")
 router.register("plain-cars", PlainCarViewSet, basename="plain-car")
 router.register("fast-cars", FastCarViewSet, basename="fast-car")
+router.register("public-cars", PublicCarViewSet, basename="public-car")
+router.register("years/<pk:year_pk>/cars", MadeCarViewSet, basename="made-car")
+router.register("careless-cars", CarelessViewSet, basename="careless-car")
+router.register("careless-ids/<pk:year_pk>/cars", CarelessIdViewSet, basename="careless-id")
+router.register("careless-years/<pk:year_pk>/cars", CarelessStaffViewSet, basename="careless-year")
 router.register("plain-anything", PlainAnythingViewSet, basename="plain-anything")
 router.register("guarded-cars", GuardedCarViewSet, basename="guarded-car")
 router.register("fast-anything", FastAnythingViewSet, basename="fast-anything")
