@@ -33,6 +33,8 @@ PEOPLE = (
     Person("admin", "administrator", "Ada"),
     *(Person(role, role, role.replace("_", " ").title()) for role in ROLES),
     Person("mia", "mechanic", "Mia"),
+    Person("dora", "customer", "Dora"),
+    Person("carol", "customer", "Carol"),
     Person("alice", "customer", "Alice"),
     Person("bob", "customer", "Bob"),
 )
