@@ -137,13 +137,13 @@ def remove_listing(*, listing: Listing, actor: User, now: datetime) -> None:
     """A draft that never was on the marketplace goes, with its history; every other listing is archived, one that
     waits for its review is withdrawn before. Raises InvalidTransition (sold, in an auction, archived already)."""
     listing = lock_listing(listing.pk)
-    if listing.status == Status.PENDING_REVIEW:
-        move_listing(listing, Status.DRAFT, actor=actor, now=now)
     if listing.status == Status.DRAFT and listing.published_at is None:
         forget_files(listing)
         listing.delete()
-    else:
-        _archive(listing, actor=actor, now=now)
+        return
+    if listing.status == Status.PENDING_REVIEW:
+        move_listing(listing, Status.DRAFT, actor=actor, now=now)
+    _archive(listing, actor=actor, now=now)
 
 
 @transaction.atomic
