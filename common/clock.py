@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from common.prepared import fetch_prepared
+
 
 def now() -> datetime:
     """The present moment, UTC, aware. Call it once at the edge (view, task, command) and pass it down."""
@@ -33,9 +35,7 @@ def lock_clock() -> datetime:
     before the wait. One query on PostgreSQL; the system's clock on SQLite."""
     if connection.vendor != "postgresql":
         return timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
+    moment: datetime = fetch_prepared("SELECT clock_timestamp()", ())[0][0]
     return moment
 
 

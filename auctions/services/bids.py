@@ -11,23 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Sum
+from django.db import DEFAULT_DB_ALIAS, transaction
 from prometheus_client import Counter, Histogram
 
 from accounts.models import User
-from accounts.services import lock_user
 from auctions import bidding
 from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Order
-from auctions.models.auctions import OPEN
-from auctions.models.orders import UNPAID_ORDER
+from auctions.models.listings import PUBLIC_DETAIL
 from auctions.services.closing import finish_bought, lock_with_listing
+from auctions.services.rows import lock_row
 from auctions.services.states import Change, lock_auction, open_auction
 from common.clock import lock_clock
 from common.errors import Conflict, DomainError, Forbidden, NotFound
+from common.prepared import fetch_prepared
 
 Position = Literal["leading", "outbid"]
 POSITIONS = ("leading", "outbid", "withdrawn")  # The last one only in lists: of a bid that was voided.
@@ -142,18 +141,18 @@ def place_bid(
     MaxNotRaised, BidTooLow, BidLimitExceeded (409). A refused bid changes nothing. The number of queries does not
     depend on how many bids there were.
     """
-    user = lock_user(user_id)
+    user = lock_bidder(user_id)
     auction = lock_auction(auction_id)
     now = clock()
-    _require_open(auction, user, now=now)
+    standing = _standing(user, auction)
+    _require_open(auction, user, standing, now=now)
     _require_bidder(auction, user)
-    bidder = AuctionBidder.objects.filter(auction=auction, user=user).first()
-    step = _judged(auction, user_id=user_id, amount=amount, own_max=bidder.maximum if bidder else None, now=now)
-    _require_limit(user, auction, amount)
+    step = _judged(auction, user_id=user_id, amount=amount, own_max=standing.maximum, now=now)
+    _require_limit(user, standing, amount)
+    bidder = _bidder(auction, standing, user_id=user_id, maximum=amount, now=now)
     change = Change(auction, at=now)
-    bidder = _save_bidder(auction, bidder, user_id=user_id, maximum=amount, now=now)
     entry = _record(change, step, bidder, amount)
-    change.write()
+    change.write(bidder=bidder)
     position: Position = "leading" if auction.leader_id == user_id else "outbid"
     _count_on_commit(position, amount)
     return BidAnswer(
@@ -176,20 +175,21 @@ def buy_now(*, user_id: int, auction_id: int, clock: Callable[[], datetime] = lo
     Raises, in this order: NotFound (404), AuctionEnded, AuctionNotLive (409), SellerCannotBid, NotEligible (403),
     BuyNowUnavailable, BidLimitExceeded (409).
     """
-    user = lock_user(user_id)
+    user = lock_bidder(user_id)
     listing, auction = lock_with_listing(auction_id)
     now = clock()
-    _require_open(auction, user, now=now)
+    standing = _standing(user, auction)
+    _require_open(auction, user, standing, now=now)
     _require_bidder(auction, user)
     try:
         state = bidding.buy_now(auction.state(), auction.terms(), bidder=user_id, now=now)
     except bidding.BuyNowUnavailable:
         raise BuyNowUnavailable from None
     paid = state.price or ZERO
-    _require_limit(user, auction, paid)
-    bidder = AuctionBidder.objects.filter(auction=auction, user=user).first()
+    _require_limit(user, standing, paid)
+    bidder = _bidder(auction, standing, user_id=user_id, maximum=paid, now=now)
+    bidder.save()
     change = Change(auction, at=now)
-    bidder = _save_bidder(auction, bidder, user_id=user_id, maximum=paid, now=now)
     change.take(state, leader_number=bidder.number)
     change.log(AuctionLogEntry.Kind.BUY_NOW, bidder=bidder, amount=paid)
     order = finish_bought(change=change, listing=listing)
@@ -208,22 +208,55 @@ def missing_to_bid(user: User) -> list[str]:
     return [name for name, fact in facts.items() if not fact]
 
 
-def exposure(user_id: int, *, beside: int) -> Decimal:
-    """What a user is bound to already: the own maxima in other open auctions that the user leads, and unpaid orders at
-    their hammer price. One statement, which holds while the user's row is locked: `beside` is the auction left out."""
-    led = Auction.objects.filter(leader_id=user_id, status__in=["live", "paused"]).exclude(pk=beside)
-    unpaid = Order.objects.filter(buyer_id=user_id, status__in=UNPAID_ORDER)
-    sums = [
-        rows.order_by().values(whose).annotate(total=Sum(amount)).values_list("total")
-        for rows, whose, amount in ((led, "leader_id", "leader_max"), (unpaid, "buyer_id", "hammer_price"))
-    ]
-    return sum((total for (total,) in sums[0].union(sums[1], all=True)), ZERO)
+class Standing(NamedTuple):
+    """What a bidder's word depends on beside the two locked rows. `exposure` is what the user is bound to already: the
+    own maxima in the other open auctions that the user leads, and unpaid orders at their hammer price."""
+
+    listing_status: str
+    bidder_id: int | None
+    number: int | None
+    maximum: Decimal | None
+    exposure: Decimal
 
 
-def _require_open(auction: Auction, user: User, *, now: datetime) -> None:
-    """Open it when its start has come. Raises NotFound, AuctionEnded, AuctionNotLive. An auction that is over may have
-    been taken off the marketplace; an open one never is, since that cancels it."""
-    if auction.status not in OPEN and not Auction.objects.visible_to(user).filter(pk=auction.pk).exists():
+_STANDING = """
+SELECT listing.status, bidder.id, bidder.number, bidder.maximum,
+       CASE WHEN %s THEN
+         coalesce((SELECT sum(led.leader_max) FROM auctions_auction led
+                    WHERE led.leader_id = %s AND led.status IN ('live', 'paused') AND led.id <> %s), 0)
+         + coalesce((SELECT sum(unpaid.hammer_price) FROM auctions_order unpaid
+                      WHERE unpaid.buyer_id = %s AND unpaid.status IN ('awaiting_payment', 'overdue')), 0)
+       ELSE 0 END
+  FROM auctions_listing listing
+  LEFT JOIN auctions_auctionbidder bidder ON bidder.auction_id = %s AND bidder.user_id = %s
+ WHERE listing.id = %s
+"""
+
+
+def _standing(user: User, auction: Auction) -> Standing:
+    """One statement, which holds as long as both rows are locked. Nobody pays for the sums who has no limit."""
+    ids = (user.pk, auction.pk, user.pk, auction.pk, user.pk, auction.listing_id)
+    ((status, bidder_id, number, maximum, bound),) = fetch_prepared(_STANDING, (user.bid_limit is not None, *ids))
+    return Standing(status, bidder_id, number, _amount(maximum), _amount(bound) or ZERO)
+
+
+def _amount(value: Any) -> Decimal | None:
+    """SQLite answers numbers that are no decimals."""
+    return value if value is None or isinstance(value, Decimal) else Decimal(str(value)).quantize(ZERO)
+
+
+def lock_bidder(user_id: int) -> User:
+    """The user's row, as `accounts.services.lock_user`. Raises NotFound."""
+    user = lock_row(User, user_id)
+    if user is None:
+        raise NotFound
+    return user
+
+
+def _require_open(auction: Auction, user: User, standing: Standing, *, now: datetime) -> None:
+    """Open it when its start has come. Raises NotFound, AuctionEnded, AuctionNotLive."""
+    is_hidden = standing.listing_status not in PUBLIC_DETAIL
+    if is_hidden and not Auction.objects.visible_to(user).filter(pk=auction.pk).exists():
         raise NotFound
     if auction.status == Auction.Status.SCHEDULED and auction.starts_at <= now:
         open_auction(auction, at=now)
@@ -255,27 +288,21 @@ def _judged(auction: Auction, *, user_id: int, amount: Decimal, own_max: Decimal
         raise BidTooLow(attr="amount", meta={"min_next": refusal.min_next, "server_time": now}) from None
 
 
-def _require_limit(user: User, auction: Auction, amount: Decimal) -> None:
+def _require_limit(user: User, standing: Standing, amount: Decimal) -> None:
     """Raises BidLimitExceeded."""
-    if user.bid_limit is None:
-        return
-    if amount > user.bid_limit or exposure(user.pk, beside=auction.pk) + amount > user.bid_limit:
+    if user.bid_limit is not None and standing.exposure + amount > user.bid_limit:
         raise BidLimitExceeded(attr="amount")
 
 
-def _save_bidder(
-    auction: Auction, bidder: AuctionBidder | None, *, user_id: int, maximum: Decimal, now: datetime
-) -> AuctionBidder:
-    """The bidder's row with a new maximum; the first bid gives the next number, which the change writes with the
-    auction."""
-    if bidder is not None:
-        bidder.maximum = maximum
-        bidder.save(update_fields=["maximum"])
-        return bidder
-    auction.bidder_count += 1
-    return AuctionBidder.objects.create(
-        auction=auction, user_id=user_id, number=auction.bidder_count, maximum=maximum, first_bid_at=now
-    )
+def _bidder(auction: Auction, standing: Standing, *, user_id: int, maximum: Decimal, now: datetime) -> AuctionBidder:
+    """The bidder's row with a new maximum, to be written; the first bid takes the next number, which the change writes
+    with the auction."""
+    if standing.number is None:
+        auction.bidder_count += 1
+        number = auction.bidder_count
+        return AuctionBidder(auction=auction, user_id=user_id, number=number, maximum=maximum, first_bid_at=now)
+    known = {"id": standing.bidder_id, "auction_id": auction.pk, "user_id": user_id, "number": standing.number}
+    return AuctionBidder.from_db(DEFAULT_DB_ALIAS, [*known, "maximum"], [*known.values(), maximum])
 
 
 def _record(change: Change, step: bidding.Step, bidder: AuctionBidder, amount: Decimal) -> AuctionLogEntry:

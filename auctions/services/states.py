@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Model
+
 from accounts.models import User
 from auctions import bidding, chain
 from auctions.models import (
@@ -22,6 +24,7 @@ from auctions.models import (
     ListingEvent,
 )
 from auctions.services import live, telling
+from auctions.services.rows import lock_row, write_rows
 from auctions.services.snapshots import default_tiers, fee_snapshot
 from common.errors import NotFound
 from common.transitions import check_transition
@@ -62,7 +65,7 @@ def lock_listing(listing_id: int) -> Listing:
 
 def lock_auction(auction_id: int) -> Auction:
     """The auction's row; afterwards ask `common.clock.lock_clock` what time it is. Raises NotFound."""
-    auction = Auction.objects.select_for_update(of=("self",), no_key=True).filter(pk=auction_id).first()
+    auction = lock_row(Auction, auction_id)
     if auction is None:
         raise NotFound
     return auction
@@ -173,11 +176,16 @@ class Change:
         self.events.append(event)
         return event
 
-    def write(self) -> None:
-        """Log, events and auction, in three statements; then the streams and the notifications."""
-        AuctionLogEntry.objects.bulk_create(self.entries)
-        AuctionEvent.objects.bulk_create(self.events)
-        self.auction.save(update_fields=_CHANGING)
+    def write(self, *, bidder: AuctionBidder | None = None) -> None:
+        """Log, events and auction, with a bidder's new maximum, in one statement (on SQLite in one each); then the
+        streams and the notifications."""
+        new: list[Model] = [*self.entries, *self.events]
+        changed: list[tuple[Model, tuple[str, ...]]] = [(self.auction, _CHANGING)]
+        if bidder is not None and bidder._state.adding:
+            new.append(bidder)
+        elif bidder is not None:
+            changed.append((bidder, ("maximum",)))
+        write_rows(new=new, changed=changed)
         if self.events:
             live.wake_on_commit(self.auction.pk)
             telling.tell_on_commit()

@@ -17,7 +17,7 @@ from auctions.models.auctions import tiers_of
 from auctions.serializers.bids import BidAmountField
 from auctions.services.bids import buy_now, place_bid
 from auctions.services.closing import close_auction
-from auctions.services.corrections import retract
+from auctions.services.corrections import retract_bid
 from common.errors import DomainError
 from tests.auctions.factories import AuctionFactory, BidderFactory
 from tests.auctions.worked_cases import (
@@ -140,7 +140,7 @@ class ByServices:
         elif op.verb == "retract":
             bidder = self.people[op.who]
             bid = Bid.objects.get(auction=self.auction, bidder=bidder)
-            retract(bid_id=bid.pk, bidder=bidder, reason="A typing error.", clock=lambda: op.now)
+            retract_bid(bid_id=bid.pk, bidder=bidder, reason="A typing error.", clock=lambda: op.now)
         else:
             close_auction(**facts)
 

@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Bid
-from auctions.services.bids import AuctionEnded, BidAnswer, BidTooLow, exposure, place_bid
-from auctions.services.corrections import void
+from auctions.services.bids import AuctionEnded, BidAnswer, BidTooLow, place_bid
+from auctions.services.corrections import void_bid
 from tests.auctions.factories import AuctionFactory, BidderFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -249,7 +249,6 @@ def test_the_limit_counts_what_one_leads_elsewhere_and_has_not_paid(client: APIC
     OrderFactory(buyer=bidder, hammer_price=500, status="paid")
     bid(AuctionFactory(), "1000")
     auction = AuctionFactory()
-    assert exposure(bidder.pk, beside=auction.pk) == Decimal(3000)
     answer = client.post(path(auction), {"amount": "3000.01"})
     assert refused(answer) == (409, "bid_limit_exceeded")
     assert "meta" not in error(answer)
@@ -315,7 +314,7 @@ def test_own_bids_are_marked_and_the_aliases_belong_to_one_auction(client: APICl
 def test_voided_bids_are_not_listed(api: APIClient, auction: Auction, admin_user: User) -> None:
     bid(auction, "2000")
     wrong = bid(auction, "3000")
-    void(bid_id=wrong.bid, actor=admin_user, reason="A typing error.")
+    void_bid(bid_id=wrong.bid, actor=admin_user, reason="A typing error.")
     assert [row["seq"] for row in rows(api.get(path(auction)))] == [1]
 
 
@@ -328,7 +327,7 @@ def test_the_list_is_walked_by_cursor_with_a_fixed_number_of_queries(client: API
         assert len(client.get(path(auction), {"limit": 100}).json()["results"]) == 15
     assert len(few) == len(many) <= 4, [query["sql"] for query in many]
     following = client.get(page["next"]).json()["results"]
-    assert [row["seq"] for row in following] == [13, 14, 15][::-1][-1:] + [12, 11][1:] or following
+    assert [row["seq"] for row in following] == [13, 12]
 
 
 @pytest.mark.parametrize("query", [{"page": 2}, {"ordering": "price"}, {"amount": "1"}, {"limit": 101}])
@@ -345,7 +344,7 @@ def test_mine_shows_maxima_and_where_one_stands(client: APIClient, bidder: User,
     bid(lost, "2000", bidder)
     bid(lost, "3000")
     gone = bid(fell, "2000", bidder)
-    void(bid_id=gone.bid, actor=admin_user, reason="A typing error.")
+    void_bid(bid_id=gone.bid, actor=admin_user, reason="A typing error.")
     shown = rows(client.get("/api/bids/mine"))
     assert [(row["auction"], row["amount"], row["position"]) for row in shown] == [
         (fell.pk, "2000.00", "withdrawn"), (lost.pk, "2000.00", "outbid"), (won.pk, "2000.00", "leading"),
@@ -377,7 +376,7 @@ def test_mine_costs_the_same_for_one_and_for_many(client: APIClient, auction: Au
 
 @pytest.mark.parametrize("earlier", [1, 200])
 def test_a_bid_costs_the_same_whatever_was_bid_before(as_user: Any, auction: Auction, earlier: int) -> None:
-    """At most twelve queries beside the user check, the savepoint of the service within."""
+    """Five beside the user check; the other four are savepoints, one of them this test's own."""
     users = [BidderFactory(bid_limit=10**6) for _ in range(2)]
     for number in range(earlier):
         bid(auction, str(1000 + 500 * number), users[number % 2])
@@ -386,7 +385,7 @@ def test_a_bid_costs_the_same_whatever_was_bid_before(as_user: Any, auction: Auc
     with CaptureQueriesContext(connection) as made:
         answer = clients[earlier % 2].post(path(auction), {"amount": str(1000 + 500 * earlier)})
     assert answer.status_code == 201, answer.content
-    assert len(made) - 1 == QUERIES, [query["sql"][:150] for query in made]
+    assert len(made) - 1 == 9, [str(query["sql"])[:150] for query in made]
 
 
 def test_results_and_amounts_are_counted_after_the_commit(
