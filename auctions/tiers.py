@@ -12,7 +12,7 @@ MOST_TIERS = 50
 
 class Finding(NamedTuple):
     """What is wrong: a stable code, the row's position from 0 (None: not in a row), the member at fault (None: the
-    whole row)."""
+    table)."""
 
     code: str
     position: int | None
@@ -21,13 +21,19 @@ class Finding(NamedTuple):
 
     def attr(self, table: str = "tiers") -> str:
         """Its place in a body that holds the rows as `table`: `tiers.2.step`."""
-        row = [] if self.position is None else [table, str(self.position)]
-        return ".".join([*row, *([self.member] if self.member else [])])
+        if self.position is None:
+            return self.member or table
+        return f"{table}.{self.position}.{self.member}"
+
+    @property
+    def text(self) -> str:
+        """For people, who count rows from 1."""
+        return self.detail if self.position is None else f"Tier {self.position + 1}: {self.detail}"
 
 
 def refusal_of(found: Sequence[Finding], table: str = "tiers") -> dict[str, Any]:
     """How an error tells of them: code, text and place of the first, and all in `meta.findings`."""
-    findings = [{"code": f.code, "attr": f.attr(table), "detail": f.detail} for f in found]
+    findings = [{"code": f.code, "attr": f.attr(table), "detail": f.text} for f in found]
     first = findings[0]
     return {"detail": first["detail"], "code": first["code"], "attr": first["attr"], "meta": {"findings": findings}}
 
@@ -35,9 +41,9 @@ def refusal_of(found: Sequence[Finding], table: str = "tiers") -> dict[str, Any]
 def border_findings(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """The rows must follow each other without a gap or an overlap: borders that rise, and null exactly at the end."""
     if not tiers:
-        return [Finding("no_tiers", 0, None, "There must be a tier.")]
+        return [Finding("no_tiers", None, None, "There must be a tier.")]
     if len(tiers) > MOST_TIERS:
-        return [Finding("too_many_tiers", MOST_TIERS, None, f"At most {MOST_TIERS} tiers are expected.")]
+        return [Finding("too_many_tiers", None, None, f"At most {MOST_TIERS} tiers are expected.")]
     found: list[Finding] = []
     before = Decimal(0)
     for position, row in enumerate(tiers):

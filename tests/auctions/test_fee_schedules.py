@@ -112,7 +112,7 @@ def test_no_schedule_begins_in_the_past(client: APIClient, coming: FeeSchedule) 
         ({"percent": None}, "percent_missing", "percent"),
         ({"minimum": "9", "maximum": "8"}, "minimum_above_maximum", "minimum"),
         ({"tiers": TIERS}, "not_of_this_kind", "tiers"),
-        ({"kind": "marginal", "percent": None, "minimum": None, "maximum": None}, "no_tiers", "tiers.0"),
+        ({"kind": "marginal", "percent": None, "minimum": None, "maximum": None}, "no_tiers", "tiers"),
         ({"tax_rates": {"New York": "8"}}, "unknown_state", "tax_rates.New York"),
     ],
 )

@@ -127,7 +127,7 @@ def test_a_border_makes_no_jump(terms: Any) -> None:
         (schedule(tiers=tier_rows(MARGINAL)), [("not_of_this_kind", "tiers")]),
         (marginal(*MARGINAL, minimum="1"), [("not_of_this_kind", "minimum")]),
         (marginal(*MARGINAL, title_processing="-1"), [("negative_amount", "title_processing")]),
-        (marginal(), [("no_tiers", "tiers.0")]),
+        (marginal(), [("no_tiers", "tiers")]),
         (marginal(("10", "101"), (None, "1")), [("percent_out_of_range", "tiers.0.percent")]),
         (marginal(("10", "1"), ("5", "1"), (None, "1")), [("tiers_not_rising", "tiers.1.up_to")]),
         (marginal(("10", "1")), [("last_tier_not_open", "tiers.0.up_to")]),
