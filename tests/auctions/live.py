@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from auctions.models import Auction, AuctionEvent, AuctionLogEntry
 from auctions.services.states import Change, lock_auction
+from auctions.stream.responses import hub
 
 
 class Event(NamedTuple):
@@ -29,6 +30,10 @@ def tell(auction: Auction, *kinds: str, at: datetime | None = None) -> None:
             change = Change(lock_auction(auction.pk), at=at or timezone.now())
             if kind == "closed":
                 change.auction.status, change.auction.closed_at = "no_bids", change.at
+            if kind == "paused":
+                change.auction.status, change.auction.paused_at = "paused", change.at
+            if kind == "resumed":
+                change.auction.status, change.auction.paused_at = "live", None
             if kind == "extended":
                 change.auction.ends_at += timedelta(minutes=2)
             change.log(AuctionLogEntry.Kind.RESERVE)
@@ -66,3 +71,14 @@ def listening(url: str, auction_id: int, *, last_id: int | None = None, timeout:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["Content-Type"] == "text/event-stream"
         yield parsed(answer.iter_lines())
+
+
+@contextmanager
+def hub_at_rest() -> Iterator[None]:
+    """Afterwards nobody follows a stream of this process any more, and its reader has let go of the database."""
+    try:
+        yield
+    finally:
+        hub.close()
+        hub.rest()
+        hub._is_closing = False
