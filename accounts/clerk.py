@@ -210,7 +210,7 @@ def _new_user(identity: ClerkIdentity, *, now: datetime) -> User:
 
 def _fetch_keys() -> dict[str, jwt.PyJWK]:
     """Clerk's RSA signing keys. Raises OutsideError, and ValueError for an answer without any."""
-    with OutsideClient(budget_s=6.0, tries=1, connect_s=3.0, read_s=3.0) as client:
+    with OutsideClient(provider="clerk", budget_s=6.0, tries=1, connect_s=3.0, read_s=3.0) as client:
         answer = client.get_json(settings.CLERK_JWKS_URL)
     entries = answer.get("keys") if isinstance(answer, dict) else None
     keys = {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import Min
+from django.db.models import Count, Min
 from prometheus_client import Histogram
 from prometheus_client.core import GaugeMetricFamily
 
-from auctions.models import Auction
+from auctions.models import Auction, Listing
 from auctions.models.auctions import OPEN
 from auctions.services import verification
 from common import clock
@@ -34,7 +34,10 @@ class AuctionFigures:
             active.add_metric([status], Auction.objects.filter(status=status).count())
         oldest = Auction.objects.due_to_close(now).aggregate(oldest=Min("ends_at"))["oldest"]
         overdue.add_metric([], (now - oldest).total_seconds() if oldest else 0.0)
-        yield from (active, overdue)
+        listings = GaugeMetricFamily("vehicles_total", "Listings by status.", labels=["status"])
+        for status, number in Listing.objects.order_by().values_list("status").annotate(Count("pk")):
+            listings.add_metric([status], number)
+        yield from (active, overdue, listings)
         yield from _verified()
 
 

@@ -104,7 +104,7 @@ class Vpic:
 
     def decode(self, vin: str) -> Decoded:
         url = f"{settings.VIN_API_URL or VPIC_URL}/vehicles/DecodeVinValues/{vin}"
-        data = _ask(url, params={"format": "json"})
+        data = _ask(self.name, url, params={"format": "json"})
         rows = data.get("Results")
         if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
             raise OutsideError("bad_json", "vpic")
@@ -137,7 +137,7 @@ class ClearVin:
     def decode(self, vin: str) -> Decoded:
         url = f"{settings.VIN_API_URL or CLEARVIN_URL}/rest/vendor/report"
         headers = {"Authorization": f"Bearer {settings.CLEARVIN_API_KEY}"}
-        data = _ask(url, params={"vin": vin}, headers=headers)
+        data = _ask(self.name, url, params={"vin": vin}, headers=headers)
         if data.get("status") != "ok":
             return Decoded(found=False, attributes={})
         leaves = dict(reversed(list(_leaves(data.get("report")))))
@@ -163,9 +163,14 @@ def current_provider() -> VinProvider:
     return PROVIDERS[name]()
 
 
-def _ask(url: str, *, params: Mapping[str, str], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _ask(
+    provider: str, url: str, *, params: Mapping[str, str], headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """One try within TIMEOUT_S: somebody is waiting, and there is an answer without it."""
-    with OutsideClient(headers=headers, budget_s=TIMEOUT_S, tries=1, connect_s=TIMEOUT_S, read_s=TIMEOUT_S) as client:
+    client = OutsideClient(
+        provider=provider, headers=headers, budget_s=TIMEOUT_S, tries=1, connect_s=TIMEOUT_S, read_s=TIMEOUT_S
+    )
+    with client:
         data = client.get_json(url, params=params)
     if not isinstance(data, dict):
         raise OutsideError("bad_json", url.split("/")[2])

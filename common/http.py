@@ -23,6 +23,7 @@ from typing import IO, Any, NoReturn, TypeVar
 import httpx
 import structlog
 from django.conf import settings
+from prometheus_client import Counter
 
 from common import clock
 from common.http_transport import AddressRefusedError, GuardedTransport
@@ -35,6 +36,7 @@ _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 60.0
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
+_FAILED = Counter("external_api_errors_total", "Tries of outside services that failed.", ["provider"])
 
 
 class OutsideError(Exception):
@@ -92,12 +94,13 @@ class OutsideClient:
 
     `wait` sleeps between tries; whoever can be cancelled passes one that raises. `on_retry` hears of every
     retry before its wait, with the error and the seconds. Plain http and addresses that are not public need
-    PROVIDER_ALLOW_PRIVATE (or `allow_private`).
+    PROVIDER_ALLOW_PRIVATE (or `allow_private`). `provider` is under which name failed tries are counted.
     """
 
     def __init__(
         self,
         *,
+        provider: str = "other",
         headers: Mapping[str, str] | None = None,
         budget_s: float = 600.0,
         tries: int = 5,
@@ -109,6 +112,7 @@ class OutsideClient:
     ) -> None:
         self._allow_private = settings.PROVIDER_ALLOW_PRIVATE if allow_private is None else allow_private
         self._deadline = time.monotonic() + budget_s
+        self._failed = _FAILED.labels(provider)
         self._tries = tries
         self._wait = wait
         self._on_retry = on_retry
@@ -163,6 +167,7 @@ class OutsideClient:
             try:
                 return once()
             except OutsideError as error:
+                self._failed.inc()
                 delay = self._delay_before_retry(error, failures)
                 if self._on_retry:
                     self._on_retry(error, delay)

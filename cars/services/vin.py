@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.core.cache import cache
+from prometheus_client import Histogram
 
 from cars import vin as rules
 from cars.models import VinDecode
@@ -22,6 +23,7 @@ UNAVAILABLE = rules.Finding("provider_unavailable", "The VIN service did not ans
 UNCONFIRMED = rules.Finding("not_confirmed", "The VIN service does not know this VIN without reservations.")
 
 log = structlog.get_logger(__name__)
+_DURATION = Histogram("vin_decode_duration_seconds", "What a provider took, without remembered answers.", ["provider"])
 
 
 class InvalidVin(Unprocessable):
@@ -103,7 +105,8 @@ def _ask(provider: VinProvider, vin: str) -> Decoded:
     if error := cache.get(resting):
         raise OutsideError(error, provider.name)
     try:
-        return provider.decode(vin)
+        with _DURATION.labels(provider.name).time():
+            return provider.decode(vin)
     except OutsideError as error:
         cache.set(resting, error.code, REST_AFTER_FAILURE_S)
         raise

@@ -217,7 +217,8 @@ class Work:
 
     def _connect(self, *, headers: Mapping[str, str] | None = None) -> OutsideClient:
         left = self._deadline - time.monotonic()
-        return OutsideClient(headers=headers, budget_s=left, wait=self._wait, on_retry=self._count_retry)
+        name = self._run.provider
+        return OutsideClient(provider=name, headers=headers, budget_s=left, wait=self._wait, on_retry=self._count_retry)
 
     def _count_retry(self, _error: OutsideError, _delay: float) -> None:
         self._run.retries += 1

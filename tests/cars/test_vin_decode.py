@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
+from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -147,6 +148,18 @@ def test_a_provider_that_fails_leaves_our_own_reading(
     assert (len(vpic.requests), VinDecode.objects.count()) == (1, 0)
 
 
+def test_what_a_provider_takes_and_its_failures_are_counted(client: APIClient, vpic: VpicServer) -> None:
+    def counted() -> tuple[float, float]:
+        names = ("vin_decode_duration_seconds_count", "external_api_errors_total")
+        first, second = (REGISTRY.get_sample_value(name, {"provider": "vpic"}) or 0.0 for name in names)
+        return first, second
+
+    calls, failures = counted()
+    vpic.faults.add(Fault.STATUS, code=503)
+    decode(client)
+    assert counted() == (calls + 1, failures + 1)
+
+
 def test_one_that_hangs_is_given_up_and_left_alone_for_a_while(
     client: APIClient, vpic: VpicServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +182,7 @@ def test_nothing_listening_is_no_error_either(client: APIClient, settings: Any) 
 def test_clearvin_is_asked_with_its_key(client: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, Any, Any]] = []
 
-    def ask(url: str, *, params: Any, headers: Any = None) -> dict[str, Any]:
+    def ask(provider: str, url: str, *, params: Any, headers: Any = None) -> dict[str, Any]:
         asked.append((url, params, headers))
         report = {"vinDecode": {"Make": "Honda", "Model": "Accord", "Year": 2003, "Fuel Type": "Gasoline"}}
         return {"status": "ok", "report": {"id": "1", "vin": VIN, "report": report}}
