@@ -128,7 +128,7 @@ def _take_back(change: Change, bid: AuctionLogEntry, reason: str) -> Correction:
         change.announce(AuctionEvent.Kind.BID_VOIDED, alias=str(bidder), bid_seq=shown.bid_seq)
     elif (after.price, after.leader) != (before.price, before.leader):
         change.announce(AuctionEvent.Kind.BID_VOIDED)  # Of a silent raise: whose it was nobody knew.
-    change.write()
+    change.write(bidder=bidder)
     return _answer(change, bidder, bid)
 
 
@@ -141,7 +141,6 @@ def _with_maximum(auction: Auction, bid: AuctionLogEntry, replay: bidding.Replay
         if entry.kind == "bid" and entry.bidder == bid.bidder_id and entry.bid not in replay.voided and entry.amount
     ]
     bidder.maximum = max(own, default=None)
-    bidder.save(update_fields=["maximum"])
     return bidder
 
 
