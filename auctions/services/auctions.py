@@ -289,7 +289,7 @@ def lower_reserve(*, auction_id: int, actor: User, reserve_price: Decimal | None
     change.write()
     listing.reserve_price = reserve_price
     listing.save(update_fields=["reserve_price", "updated_at"])
-    record_listing_event(listing, "edited", actor=actor, now=now, new="reserve_price")
+    record_listing_event(listing, "edited", actor=actor, now=now, reason="Changed: reserve_price.")
     return auction
 
 

@@ -76,7 +76,7 @@ def test_the_listing_says_the_same_from_then_on(client: APIClient, auction: Auct
     lower(client, auction, "4000.00")
     assert Listing.objects.get(pk=auction.listing_id).reserve_price == 4000
     event = ListingEvent.objects.get(listing_id=auction.listing_id)
-    assert (event.kind, event.old, event.new, event.reason) == ("edited", "", "reserve_price", "")
+    assert (event.kind, event.old, event.new, event.reason) == ("edited", "", "", "Changed: reserve_price.")
 
 
 def test_the_price_rises_to_a_reserve_that_the_leader_reaches(client: APIClient, auction: Auction) -> None:
