@@ -103,20 +103,15 @@ class ChangeImageSerializer(StrictSerializer):
     is_primary = TrueField()
 
 
-class UuidField(StrictCharField):
-    """An id of photos, in lower case."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(pattern=UUID_PATTERN, max_length=36, **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        return UUID(super().to_internal_value(data))
-
-
 class ImageOrderSerializer(StrictSerializer):
     """Every photo of the listing, the first one first."""
 
-    order = StrictListField(child=UuidField(), max_length=MOST_IMAGES, allow_empty=True)
+    order = StrictListField(
+        child=StrictCharField(pattern=UUID_PATTERN, max_length=36), max_length=MOST_IMAGES, allow_empty=True
+    )
+
+    def validate_order(self, value: list[str]) -> list[UUID]:
+        return [UUID(pk) for pk in value]
 
 
 class ListingDocumentSerializer(StrictModelSerializer):

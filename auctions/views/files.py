@@ -211,7 +211,7 @@ class SizeFilter(StrictFilterSet):
         description=f"If it was the primary one, the next is. {_LOCKED}",
     ),
 )
-class ListingImageViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, OfListing):
+class ListingImageViewSet(OfListing, ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin):
     """Photos of a listing."""
 
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
@@ -314,7 +314,7 @@ def _streamed(file: Any, content_type: str, disposition: str, headers: dict[str,
         summary="Remove a paper", description=f"Not while it is reviewed, nor once the vehicle is sold. {_LOCKED}"
     ),
 )
-class ListingDocumentViewSet(ListMixin, RetrieveMixin, CreateMixin, DestroyMixin, OfListing):
+class ListingDocumentViewSet(OfListing, ListMixin, RetrieveMixin, CreateMixin, DestroyMixin):
     """Papers of a listing."""
 
     queryset = ListingDocument.objects.all()

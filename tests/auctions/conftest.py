@@ -29,6 +29,6 @@ def listing(user: User) -> Listing:
 
 
 @pytest.fixture
-def client(user: User, as_user: Callable[[User], APIClient]) -> APIClient:
-    """Signed in as the seller."""
+def seller(user: User, as_user: Callable[[User], APIClient]) -> APIClient:
+    """Signed in as the one who sells `listing`."""
     return as_user(user)

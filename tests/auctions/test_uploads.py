@@ -25,19 +25,22 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def form(client: APIClient, listing: Listing) -> dict[str, Any]:
-    return ask(client, listing).json()
+def form(seller: APIClient, listing: Listing) -> dict[str, Any]:
+    return ask(seller, listing).json()
 
 
 def code_of(answer: Any) -> str:
     return answer.json()["errors"][0]["code"]
 
 
+FORM = "multipart/form-data; boundary=b"
+
+
 # --- Asking -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_server_chooses_the_key_and_keeps_the_name_apart(client: APIClient, listing: Listing) -> None:
-    answer = ask(client, listing, filename="../../etc/pass wd.html")
+def test_the_server_chooses_the_key_and_keeps_the_name_apart(seller: APIClient, listing: Listing) -> None:
+    answer = ask(seller, listing, filename="../../etc/pass wd.html")
     body, upload = answer.json(), Upload.objects.get()
     assert answer.status_code == 200
     assert body["fields"]["key"] == upload.key == f"listings/{listing.pk}/{body['image_id']}.jpg"
@@ -72,9 +75,9 @@ def test_a_stranger_finds_no_draft_and_an_insider_may_not(
     ],
 )
 def test_what_is_not_taken_is_refused_by_its_code(
-    client: APIClient, listing: Listing, body: dict[str, Any], status: int, code: str
+    seller: APIClient, listing: Listing, body: dict[str, Any], status: int, code: str
 ) -> None:
-    answer = ask(client, listing, **body)
+    answer = ask(seller, listing, **body)
     assert (answer.status_code, code_of(answer)) == (status, code)
 
 
@@ -93,36 +96,36 @@ def test_what_is_not_taken_is_refused_by_its_code(
     ],
 )
 def test_the_status_decides_what_may_change(
-    client: APIClient, user: User, status: str, photos: int, papers: int
+    seller: APIClient, user: User, status: str, photos: int, papers: int
 ) -> None:
     listing = ListingFactory(seller=user, status=status, published_at=timezone.now())
-    answers = [ask(client, listing), ask(client, listing, purpose="document")]
+    answers = [ask(seller, listing), ask(seller, listing, purpose="document")]
     assert [answer.status_code for answer in answers] == [photos, papers]
     assert {code_of(answer) for answer in answers if answer.status_code == 409} <= {"files_locked"}
 
 
-def test_announced_photos_count_until_they_expire(client: APIClient, listing: Listing) -> None:
+def test_announced_photos_count_until_they_expire(seller: APIClient, listing: Listing) -> None:
     added_image(listing, ready=False)
     for _ in range(29):
         uploaded(listing, photo())
-    refused = ask(client, listing)
+    refused = ask(seller, listing)
     assert (refused.status_code, code_of(refused)) == (409, "too_many_images")
-    assert ask(client, listing, purpose="document").status_code == 200
+    assert ask(seller, listing, purpose="document").status_code == 200
     past = timezone.now() - timedelta(hours=1)
     Upload.objects.filter(confirmed_at=None).update(created_at=past, expires_at=past + timedelta(minutes=1))
-    assert ask(client, listing).status_code == 200
+    assert ask(seller, listing).status_code == 200
 
 
-def test_there_are_twenty_papers_at_most(client: APIClient, listing: Listing) -> None:
+def test_there_are_twenty_papers_at_most(seller: APIClient, listing: Listing) -> None:
     for _ in range(20):
         uploaded(listing, PDF, content_type="application/pdf", purpose="document")
-    refused = ask(client, listing, purpose="document")
+    refused = ask(seller, listing, purpose="document")
     assert (refused.status_code, code_of(refused)) == (409, "too_many_documents")
 
 
-def test_the_same_key_asks_once(client: APIClient, listing: Listing) -> None:
-    client.credentials(**client._credentials, HTTP_IDEMPOTENCY_KEY="one")  # type: ignore[attr-defined]
-    first, second = ask(client, listing), ask(client, listing)
+def test_the_same_key_asks_once(seller: APIClient, listing: Listing) -> None:
+    seller.credentials(**seller._credentials, HTTP_IDEMPOTENCY_KEY="one")  # type: ignore[attr-defined]
+    first, second = ask(seller, listing), ask(seller, listing)
     assert (first.json(), second["Idempotency-Replayed"]) == (second.json(), "true")
     assert Upload.objects.count() == 1
 
@@ -185,19 +188,19 @@ def test_after_five_minutes_it_is_too_late(form: dict[str, Any], monkeypatch: py
     [(0, 400, "file_too_small"), (101, 413, "file_too_large"), (10**6, 413, "file_too_large")],
 )
 def test_the_size_is_that_of_the_policy(
-    client: APIClient, listing: Listing, folder: Path, size: int, status: int, code: str
+    seller: APIClient, listing: Listing, folder: Path, size: int, status: int, code: str
 ) -> None:
-    form = ask(client, listing, size=100).json()
+    form = ask(seller, listing, size=100).json()
     answer = post(form, b"x" * size)
     assert (answer.status_code, code_of(answer)) == (status, code)
     assert stored(folder) == set()
     assert post(form, b"x" * 100).status_code == 204
 
 
-def test_a_large_file_passes_here_and_nowhere_else(client: APIClient, listing: Listing, folder: Path) -> None:
-    form = ask(client, listing, purpose="document", content_type="application/pdf").json()
+def test_a_large_file_passes_here_and_nowhere_else(seller: APIClient, listing: Listing, folder: Path) -> None:
+    form = ask(seller, listing, purpose="document", content_type="application/pdf").json()
     assert post(form, b"x" * (3 * 1024 * 1024)).status_code == 204
-    elsewhere = client.post(f"/api/vehicles/{listing.pk}/upload-url", "x" * 2**21, content_type="application/json")
+    elsewhere = seller.post(f"/api/vehicles/{listing.pk}/upload-url", "x" * 2**21, content_type="application/json")
     assert elsewhere.status_code == 413
     beyond = APIClient().post("/api/uploads", b"x", CONTENT_LENGTH="23000000", content_type="multipart/form-data")
     assert beyond.status_code == 413
@@ -209,11 +212,11 @@ def test_a_large_file_passes_here_and_nowhere_else(client: APIClient, listing: L
         (b"{}", "application/json", 415),
         (b"", "multipart/form-data", 400),
         (b"no boundary", "multipart/form-data", 400),
-        (b"--b\r\nbroken", "multipart/form-data; boundary=b", 400),
-        (b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nx\r\n--b--\r\n', "multipart/form-data; boundary=b", 400),
-        (b'--b\r\nContent-Disposition: form-data; name="file"; filename="\x00"\r\n\r\nx\r\n--b--', "multipart/form-data; boundary=b", 400),
+        (b"--b\r\nbroken", FORM, 400),
+        (b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nx\r\n--b--\r\n', FORM, 400),
+        (b'--b\r\nContent-Disposition: form-data; name="file"; filename="\x00"\r\n\r\nx\r\n--b--', FORM, 400),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_form_is_refused(body: bytes, content_type: str, status: int) -> None:
     answer = APIClient().generic("POST", "/api/uploads", body, content_type)
     assert answer.status_code == status, answer.content
@@ -233,8 +236,7 @@ def test_a_file_before_its_policy_is_refused(form: dict[str, Any], folder: Path)
 
 
 def test_without_a_length_nothing_is_read() -> None:
-    client = APIClient()
-    answer = client.generic("POST", "/api/uploads", b"", "multipart/form-data; boundary=b", CONTENT_LENGTH="")
+    answer = APIClient().generic("POST", "/api/uploads", b"", "multipart/form-data; boundary=b", CONTENT_LENGTH="")
     assert (answer.status_code, code_of(answer)) == (400, "length_required")
 
 
