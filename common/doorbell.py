@@ -46,14 +46,14 @@ def _ring_in_turn(task: str) -> None:
     if turn - present >= EVERY_S:
         return  # One is on its way that will run after this commit.
     _next_turns[task] = turn + EVERY_S
-    _ring(task, countdown=turn - present)
+    _ring(task, countdown=turn - present or None)
 
 
-def _ring(task: str, *args: Any, countdown: float = 0) -> None:
+def _ring(task: str, *args: Any, countdown: float | None = None) -> None:
     if time.monotonic() < _Circuit.opens_at:
         return
     try:
-        current_app.send_task(task, args=args, **({"countdown": countdown} if countdown else {}))
+        current_app.send_task(task, args=args, countdown=countdown)
     except Exception as error:  # Whatever the transport raises: the sweep does the work.
         _Circuit.opens_at = time.monotonic() + QUIET_S
         log.warning("doorbell_failed", task=task, error=type(error).__name__)

@@ -11,7 +11,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from auctions.filters.listings import ListingFilter
 from auctions.filters.watching import read_search
-from auctions.models import SavedSearch
+from auctions.models import Auction, SavedSearch
 from auctions.serializers.auctions import AuctionSerializer
 from common.fields import (
     Describe,
@@ -33,7 +33,8 @@ class WatchedAuctionSerializer(AuctionSerializer):
 
     title = StrictCharField(source="listing", max_length=300, read_only=True)
 
-    class Meta(AuctionSerializer.Meta):
+    class Meta:
+        model = Auction
         fields = ("title", *AuctionSerializer.Meta.fields)
         read_only_fields = fields
 
@@ -107,8 +108,9 @@ def _check_together(values: dict[str, Any]) -> None:
     try:
         read_search(values)
     except ValidationError as error:
+        facts: Any = error.detail
         raise ValidationError(
-            {name: [ErrorDetail(str(detail[0]), code="semantic")] for name, detail in error.detail.items()}
+            {name: [ErrorDetail(str(detail[0]), code="semantic")] for name, detail in facts.items()}
         ) from None
 
 

@@ -51,7 +51,9 @@ ACCORDS = {
     "filters": {"make": "Honda", "model": "Accord", "year_min": 2016, "max_price": "15000.00", "state": "NY"},
     "cadence": "daily",
 }
-SEARCH = OpenApiExample("a search", value={"id": 4, **ACCORDS, "created_at": "2025-02-20T11:00:02Z"}, response_only=True)
+SEARCH = OpenApiExample(
+    "a search", value={"id": 4, **ACCORDS, "created_at": "2025-02-20T11:00:02Z"}, response_only=True
+)
 NEW_SEARCH = OpenApiExample("a new search", value=ACCORDS, request_only=True)
 LESS_OFTEN = OpenApiExample("not at the moment", value={"cadence": "off"}, request_only=True)
 FILTERS = (

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Notification, NotificationPreference, User
+from auctions import tasks
 from auctions.models import Auction, AuctionBidder, AuctionEvent, Listing
 from auctions.services import telling
 from auctions.services.auctions import cancel_auction, pause_auction, resume_auction
@@ -22,6 +23,7 @@ from auctions.services.bids import buy_now, place_bid
 from auctions.services.closing import close_auction
 from auctions.services.corrections import retract_bid, void_bid
 from auctions.services.telling import tell_events
+from common import doorbell
 from tests.auctions.factories import AuctionFactory, BidderFactory
 from tests.parking.mailing import parts_of_last_mail, send_due
 
@@ -275,6 +277,15 @@ def test_an_event_that_fails_does_not_stop_the_others_and_is_told_later(auction,
     assert Notification.objects.filter(user=ann).count() == 1
     tell()
     assert Notification.objects.filter(user=ann).count() == 2
+
+
+def test_a_bid_rings_for_the_sweep_after_its_commit(auction, ann, django_capture_on_commit_callbacks):
+    with mock.patch.object(doorbell, "_ring_in_turn") as ring, django_capture_on_commit_callbacks(execute=True):
+        bid(auction, ann, 2000)
+        ring.assert_not_called()
+    ring.assert_called_once_with("auctions.tasks.tell_events")
+    tasks.tell_events()
+    assert told(ann) == [("bid_placed", "You lead")]
 
 
 def losers_of(auction: Auction, count: int) -> None:
