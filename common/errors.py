@@ -8,7 +8,7 @@ for the other 4xx, server_error from 500 on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from django.http import HttpResponse
@@ -59,6 +59,15 @@ class Unprocessable(DomainError):
     """422: valid by the schema, but meaningless."""
 
     status, code, detail = 422, "semantic", "The request makes no sense."
+
+
+class SeveralErrors(Unprocessable):
+    """422 for several things at once: the body has all of them, each with its code and `attr`."""
+
+    def __init__(self, errors: Sequence[DomainError]) -> None:
+        first = errors[0]
+        super().__init__(first.detail, code=first.code, meta=first.meta, attr=first.attr)
+        self.errors = tuple(errors)
 
 
 class Forbidden(DomainError):

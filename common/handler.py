@@ -27,6 +27,7 @@ from common.errors import (
     Forbidden,
     NotFound,
     ServiceUnavailable,
+    SeveralErrors,
     error_body,
     error_response,
     error_type,
@@ -65,8 +66,15 @@ class ErrorFormatter(ExceptionFormatter):
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         if isinstance(self.exc, DomainAPIException):
             error = self.exc.error
-            return error_body(error.status, error.code, error.detail, attr=error.attr, meta=error.meta)
+            body = _body_of(error)
+            if isinstance(error, SeveralErrors):
+                body["errors"] = [entry for each in error.errors for entry in _body_of(each)["errors"]]
+            return body
         return super().format_error_response(error_response)
+
+
+def _body_of(error: DomainError) -> dict[str, Any]:
+    return error_body(error.status, error.code, error.detail, attr=error.attr, meta=error.meta)
 
 
 def _from_database(exc: Exception) -> DomainError | None:

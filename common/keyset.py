@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import FieldError, ObjectDoesNotExist, ValidationError
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import OrderBy
@@ -43,13 +43,16 @@ class SortTerm(NamedTuple):
 
 
 def sort_terms(queryset: QuerySet[Any]) -> list[SortTerm]:
-    """The queryset's order (its model's, when it has none), made total by the primary key, which always comes last."""
+    """The queryset's order (its model's, when it has none), made total by the primary key, which always comes last.
+    An annotation may be among its columns; whether it can be null is said by its output field."""
     meta = queryset.model._meta
     pk = meta.pk.name
     terms: dict[str, SortTerm] = {}
     for name in cast(Sequence[str], queryset.query.order_by or meta.ordering or ()):
         bare = pk if name in ("pk", "-pk") else name.removeprefix("-")
-        terms.setdefault(bare, SortTerm(bare, resolve_field(queryset.model, bare), name.startswith("-")))
+        computed = queryset.query.annotations.get(bare)
+        field = resolve_field(queryset.model, bare) if computed is None else computed.output_field
+        terms.setdefault(bare, SortTerm(bare, field, name.startswith("-")))
         if bare == pk:
             return list(terms.values())
     # All falling: then so does the key, and one index serves.
@@ -114,7 +117,7 @@ def read_cursor(text: str, model: type[models.Model], terms: list[SortTerm]) -> 
     """Raises BadRequest `invalid_cursor` for a cursor that was not made for this order."""
     try:
         return Cursor(_read_values(text[1:], model, terms), text[0] == "p")
-    except (ValueError, OverflowError, ValidationError, binascii.Error, ObjectDoesNotExist):
+    except (ValueError, OverflowError, ValidationError, binascii.Error, ObjectDoesNotExist, FieldError):
         raise BadRequest("The cursor is not valid here.", code="invalid_cursor", attr="cursor") from None
 
 

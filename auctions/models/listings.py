@@ -178,6 +178,8 @@ class Listing(TimestampedModel):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["vehicle"], condition=Q(status__in=LIVE), name="listing_live_vehicle"),
+            # A vehicle that is taken out of the garage gives its VIN free for another one.
+            models.UniqueConstraint(fields=["vin"], condition=Q(status__in=LIVE), name="listing_live_vin"),
             models.CheckConstraint(
                 condition=Q(year__isnull=True) | Q(year__gte=YEAR_MIN, year__lte=YEAR_MAX), name="listing_year_bounds"
             ),
