@@ -104,9 +104,9 @@ def match_searches(*, select: Select, now: datetime) -> int:
     Answers how many matches are new. Each pair of search and listing is told once, whatever runs twice; a run that dies
     is made up for by the next one, since the listings are marked at the end.
 
-    Costs one query for every 100 different filters among each 200 searches, whatever the number of listings, and about a
-    millisecond of this process for each filter set (2,000 different ones: 20 queries, two seconds); and for each 200
-    searches that found something at all, seven queries more.
+    Costs one query for every 100 different filters among each 200 searches, whatever the number of listings, and about
+    a millisecond of this process for each of the filters (2,000 different ones: 20 queries, two seconds); and for each
+    200 searches that found something at all, seven queries more.
     """
     new = Listing.objects.public().filter(matched_at=None).order_by("published_at", "pk")
     ids = list(new.values_list("pk", flat=True)[:MOST_LISTINGS])

@@ -70,8 +70,8 @@ def tell_on_commit() -> None:
 
 
 def tell_events(*, now: datetime) -> SweepResult:
-    """Tell of every event that was not told yet, in the order in which they were written. One that fails is told by a
-    later run and does not stop the others; two runs at once pass each other's events over."""
+    """Tell of every event that was not told yet, the oldest change first. One that fails is told by a later run and
+    does not stop the others; two runs at once pass each other's events over."""
     return sweep(_untold(), _tell, now=now)
 
 

@@ -102,7 +102,6 @@ def test_nobody_is_forgotten_with_an_open_order(status, refused, as_user):
 
 def test_drafts_watches_and_searches_are_deleted(user, as_user):
     ListingFactory(seller=user, status="draft")
-    ListingFactory(seller=user, status="pending_review")
     watch_auction(auction=AuctionFactory(), user=user, now=timezone.now())
     SavedSearch.objects.create(user=user, name="Hondas")
     assert as_user(user).delete(ME).status_code == 204
@@ -112,7 +111,7 @@ def test_drafts_watches_and_searches_are_deleted(user, as_user):
     assert not type(user).objects.filter(pk=user.pk).exists()
 
 
-@pytest.mark.parametrize("status", ["active", "suspended", "changes_requested", "rejected"])
+@pytest.mark.parametrize("status", ["active", "suspended", "pending_review", "changes_requested", "rejected"])
 def test_other_listings_leave_the_marketplace_without_what_tells_of_the_person(user, as_user, status):
     listing = ListingFactory(
         seller=user, status=status, location_address="1 Elm St", description="Call 555", latitude=1
