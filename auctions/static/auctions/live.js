@@ -119,7 +119,7 @@ function renderYou(over) {
   if (you.alias === null) return;
   const won = leads() && ["sold", "bought_now"].includes(state.status);
   part("you").className = `notice ${leads() ? "good" : "warn"}`;
-  show("you-state", over ? (won ? "You won" : "You did not win") : leads() ? "You lead" : "You were outbid");
+  show("you-state", over ? (won ? "You won." : "You did not win.") : leads() ? "You lead." : "You were outbid.");
   show("you-max", you.max === null ? "" : `Your maximum: ${amount(you.max)}.`);
 }
 
