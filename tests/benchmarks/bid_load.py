@@ -94,10 +94,11 @@ def attempts(auctions: Sequence[Auction], users: Sequence[User], count: int) -> 
     """The same bids for each contender, by people taken in turn from a shuffled row."""
     source, row = random.Random(5), list(users)
     source.shuffle(row)
-    return [
-        Attempt(row[number % len(row)], auctions[number % len(auctions)], Decimal(1000 + 10 * (number // len(auctions))))
-        for number in range(count)
-    ]
+    made = []
+    for number in range(count):
+        turn, place = divmod(number, len(auctions))
+        made.append(Attempt(row[number % len(row)], auctions[place], Decimal(1000 + 10 * turn)))
+    return made
 
 
 def ours(attempt: Attempt) -> bool:
@@ -125,7 +126,8 @@ def orm(attempt: Attempt) -> bool:
     auction = Auction.objects.select_for_update().get(pk=attempt.auction.pk)
     now, amount = timezone.now(), attempt.amount
     least = auction.starting_price if auction.price is None else auction.price + 1
-    mine = AuctionLogEntry.objects.filter(auction=auction, bidder=user, kind="bid").aggregate(most=Max("amount"))["most"]
+    own = AuctionLogEntry.objects.filter(auction=auction, bidder=user, kind="bid")
+    mine = own.aggregate(most=Max("amount"))["most"]
     too_low = amount < least and auction.leader_id != user.pk
     if auction.status != "live" or now >= auction.ends_at or too_low or (mine is not None and amount <= mine):
         return False
