@@ -151,7 +151,8 @@ class FeeScheduleForm(forms.ModelForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         """The model's constraints name themselves only; the service says what is wrong and where."""
-        return {*super()._get_validation_exclusions(), "percent", "minimum", "title_processing"}
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's stubs lack it.
+        return excluded | {"percent", "minimum", "title_processing"}
 
 
 @admin.register(FeeSchedule)

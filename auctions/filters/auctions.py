@@ -23,6 +23,8 @@ from common.filters import (
 class ShownPriceFilter(DecimalFilter):
     """By the price that everybody sees: before the first bid the starting price."""
 
+    bound_as: ClassVar[Any] = Auction._meta.get_field("price")
+
     def filter(self, qs: QuerySet[Any], value: Decimal) -> QuerySet[Any]:
         shown = qs.alias(shown_price=Coalesce("price", "starting_price"))
         return shown.filter(**{f"shown_price__{self.lookup_expr}": value})

@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import DateTimeField, Prefetch, Value, prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.serializers import SerializerMethodField
 
 from auctions import bidding
 from auctions.models import Auction, AuctionBidder
+from auctions.serializers.columns import AuctionColumns
 from auctions.serializers.increments import IncrementTierSerializer
 from common import clock
 from common.fields import (
@@ -50,6 +51,9 @@ class MomentField(StrictDateTimeField):
     def to_representation(self, value: Any) -> Any:  # noqa: ARG002 - the row says nothing about it
         return Untagged(super().to_representation(moment_of(self.context)))
 
+    def column(self, prefix: str) -> Value:  # noqa: ARG002 - as above
+        return Value(moment_of(self.context), output_field=DateTimeField())
+
 
 def moment_of(context: Any) -> datetime:
     """What time it is in one answer."""
@@ -57,7 +61,7 @@ def moment_of(context: Any) -> datetime:
     return moment
 
 
-class AuctionSerializer(StrictModelSerializer):
+class AuctionSerializer(AuctionColumns, StrictModelSerializer):
     """An auction as everybody sees it. `price` is null before the first bid; `min_next` is what somebody who does not
     lead must bid at least; `is_open` says whether bids are taken now; `buy_now` is the price to buy at once, null when
     that is not offered any more; `your_alias` and `your_max` are the caller's own, null for others."""

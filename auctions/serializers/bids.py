@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from auctions.models import AuctionEvent, Bid, Order
+from auctions.serializers.columns import BidColumns
 from auctions.services.bids import POSITIONS
 from common.fields import (
     IdField,
@@ -52,7 +53,7 @@ class BidAnswerSerializer(StrictSerializer):
     server_time = StrictDateTimeField(read_only=True)
 
 
-class PublicBidSerializer(StrictModelSerializer):
+class PublicBidSerializer(BidColumns, StrictModelSerializer):
     """A bid as everybody sees it: the price that it made, not its maximum."""
 
     seq = StrictIntegerField(source="bid_seq", read_only=True)

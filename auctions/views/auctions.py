@@ -26,8 +26,9 @@ from auctions.views.quotes import QuoteActions
 from auctions.views.trust import AuditActions
 from auctions.views.watching import WatchActions
 from common import clock
+from common.fastlist import FastListMixin
 from common.permissions import HasPerm, Public, SignedIn
-from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, command
+from common.views import ApiViewSet, CreateMixin, RetrieveMixin, command
 
 LIVE = {
     "id": 17,
@@ -117,13 +118,14 @@ ROW = _shown("a live auction", LIVE)
     ),
 )
 class AuctionViewSet(
-    BuyNowActions, AuditActions, QuoteActions, WatchActions, ListMixin, RetrieveMixin, CreateMixin, ApiViewSet
+    BuyNowActions, AuditActions, QuoteActions, WatchActions, FastListMixin, RetrieveMixin, CreateMixin, ApiViewSet
 ):
     """Auctions. One whose listing was taken off the marketplace is 404 but for its seller and staff."""
 
     queryset = Auction.objects.all()
     serializer_class = AuctionSerializer
     filterset_class = AuctionFilter
+    audience = ("auctions.view_auction",)
     throttle_scope: str | None = None  # Readings of the mixins set their own.
     action_serializers = {
         "create": CreateAuctionSerializer,

@@ -23,10 +23,10 @@ from auctions.serializers.bids import (
 )
 from auctions.services import bids
 from auctions.views.trust import CorrectionActions
-from auctions.views.trust import CorrectionActions
+from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
 from common.permissions import Public, SignedIn
-from common.views import ApiViewSet, ListMixin, command, reading
+from common.views import ApiViewSet, command, reading
 
 LEADING = {
     "bid": "6f1f0d5e-3c58-4c55-9a35-0b7b3d0e4a11",
@@ -129,7 +129,7 @@ class BuyNowActions:
         ],
     ),
 )
-class AuctionBidViewSet(ListMixin, ApiViewSet):
+class AuctionBidViewSet(FastListMixin, ApiViewSet):
     """The bids of one auction."""
 
     queryset = AuctionEvent.objects.all()
@@ -139,10 +139,17 @@ class AuctionBidViewSet(ListMixin, ApiViewSet):
     action_serializers = {"list": PublicBidSerializer, "create": PlaceBidSerializer}
     action_permissions = {"list": [Public], "create": [SignedIn]}
     throttle_scopes = {"create": "bids"}
+    audience = ("auctions.view_auction",)
 
     def get_queryset(self) -> QuerySet[AuctionEvent]:
-        auction = get_object_or_404(Auction.objects.visible_to(self.caller).only("pk"), pk=self.kwargs["auction_pk"])
-        return auction.events.filter(kind=AuctionEvent.Kind.BID, is_voided=False).order_by("-bid_seq")
+        auctions = Auction.objects.visible_to(self.caller).filter(pk=self.kwargs["auction_pk"])
+        shown = AuctionEvent.objects.filter(auction__in=auctions, auction_id=self.kwargs["auction_pk"])
+        return shown.filter(kind=AuctionEvent.Kind.BID, is_voided=False).order_by("-bid_seq")
+
+    def listing(self, queryset: QuerySet[Any], *args: Any) -> Response:
+        """An auction that is not there has no list of bids."""
+        get_object_or_404(Auction.objects.visible_to(self.caller).only("pk"), pk=self.kwargs["auction_pk"])
+        return super().listing(queryset, *args)
 
     @cached_property
     def own_alias(self) -> str | None:
