@@ -258,7 +258,7 @@ def test_without_the_bidders_lock_somebody_who_left_leads(monkeypatch: pytest.Mo
         bid = partial(place_bid, user_id=bidder.pk, auction_id=auction.pk, amount=Decimal(2000))
         race([bid])
 
-    monkeypatch.setattr(bids, "lock_user", lambda pk: User.objects.get(pk=pk))
+    monkeypatch.setattr(bids, "lock_bidder", lambda pk: User.objects.get(pk=pk))
     monkeypatch.setattr(privacy, "_refuse_if_bound", refuse_and_let_in)
     delete_account(user=bidder, now=timezone.now())
     auction.refresh_from_db()
