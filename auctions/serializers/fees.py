@@ -64,7 +64,7 @@ class FeeScheduleSerializer(StrictModelSerializer):
         read_only_fields = ("created_at", "updated_at")
 
 
-class QuoteLineSerializer(StrictSerializer):
+class AuctionQuoteLineSerializer(StrictSerializer):
     """A part of the price."""
 
     kind = StrictChoiceField(choices=LINE_KINDS, read_only=True)
@@ -75,5 +75,5 @@ class AuctionQuoteSerializer(StrictSerializer):
     """What a buyer would pay in all."""
 
     currency = StrictCharField(max_length=3, read_only=True)
-    lines = QuoteLineSerializer(many=True, read_only=True)
+    lines = AuctionQuoteLineSerializer(many=True, read_only=True)
     total = StrictDecimalField(**SUM, read_only=True)
