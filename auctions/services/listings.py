@@ -203,7 +203,6 @@ def _archive(listing: Listing, *, actor: User, now: datetime) -> None:
     if listing.status == Status.SUSPENDED and not actor.has_perm("auctions.moderate_listing"):
         raise Forbidden
     move_listing(listing, Status.ARCHIVED, actor=actor, now=now)
-    caches.facets.bump_on_commit()
 
 
 def _check_editable(listing: Listing, data: Mapping[str, Any], changed: Mapping[str, Any]) -> None:

@@ -10,7 +10,6 @@ from accounts.models import User
 from accounts.notifications import notify
 from accounts.registry import NotificationKind, notification_kinds
 from accounts.services import lock_user
-from auctions import caches
 from auctions.models import Listing
 from auctions.services.auctions import cancel_open_auction
 from auctions.services.states import LISTING_MOVES, lock_listing, move_listing
@@ -79,7 +78,6 @@ def suspend_listing(*, listing: Listing, actor: User, now: datetime, reason: str
     check_transition(current=listing.status, to=Status.SUSPENDED, allowed=LISTING_MOVES)
     cancel_open_auction(listing=listing, actor=actor, reason=reason or "The listing was suspended.")
     move_listing(listing, Status.SUSPENDED, actor=actor, now=now, reason=reason)
-    caches.facets.bump_on_commit()
     tell_moved(listing, actor=actor, now=now, reason=reason)
     return listing
 
@@ -90,7 +88,6 @@ def unsuspend_listing(*, listing: Listing, actor: User, now: datetime) -> Listin
     listing = lock_listing(listing.pk)
     check_from(listing, Status.SUSPENDED, to=Status.ACTIVE)
     move_listing(listing, Status.ACTIVE, actor=actor, now=now)
-    caches.facets.bump_on_commit()
     tell_moved(listing, actor=actor, now=now)
     return listing
 
@@ -115,7 +112,6 @@ def publish(listing: Listing, *, actor: User | None, now: datetime) -> None:
         public_summary="Offered for sale.",
     )
     _tell(listing, APPROVED, f"Your listing {listing} is on the marketplace", "Everybody can see it now.", now=now)
-    caches.facets.bump_on_commit()
     ring_on_commit("auctions.tasks.match_searches")
 
 

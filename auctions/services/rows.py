@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection
@@ -33,11 +34,12 @@ def write_rows(*, new: Sequence[Model], changed: Iterable[tuple[Model, tuple[str
     where references between them hold at the commit. Keys that the database numbers stay unknown; signals are not
     sent. Raises IntegrityError."""
     statements, values = [], []
-    for row in new:
-        fields = _fields(type(row))
-        statements.append(_insert(type(row)))
-        values.append([_value(row, field, add=True) for field in fields])
-        row._state.adding = False
+    for model, group in groupby(new, type):
+        rows = list(group)  # In one statement, so that the database numbers them in their order.
+        statements.append(_insert(model, len(rows)))
+        values.append([_value(row, field, add=True) for row in rows for field in _fields(model)])
+        for row in rows:
+            row._state.adding = False
     for row, names in changed:
         fields = _fields(type(row), names)
         statements.append(_update(type(row), names))
@@ -79,10 +81,10 @@ def _select(model: type[Model]) -> str:
 
 
 @cache
-def _insert(model: type[Model]) -> str:
+def _insert(model: type[Model], count: int) -> str:
     columns = _columns(_fields(model))
-    marks = ", ".join(["%s"] * len(columns))
-    return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+    marks = ", ".join(["(" + ", ".join(["%s"] * len(columns)) + ")"] * count)
+    return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608
 
 
 @cache

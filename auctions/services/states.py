@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import Model
 
 from accounts.models import User
-from auctions import bidding, chain
+from auctions import bidding, caches, chain
 from auctions.models import (
     Auction,
     AuctionBidder,
@@ -81,6 +81,7 @@ def move_listing(
     for name, value in {"status": to, **changes}.items():
         setattr(listing, name, value)
     listing.save(update_fields=["status", "updated_at", *changes])
+    caches.facets.bump_on_commit()
     record_listing_event(listing, "status", actor=actor, now=now, old=old, new=to, reason=reason)
 
 
