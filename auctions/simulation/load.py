@@ -113,7 +113,7 @@ class Load:
 
     def _amount(self, lot: Lot, rng: random.Random) -> Decimal:
         """Mostly what is needed or a little more; sometimes much more, and now and then too little."""
-        steps = rng.choice((-1, 0, 0, 0, 1, 1, 2, 3, 8))
+        steps = rng.choice((-1, 0, 1, 1, 2, 2, 3, 5, 9))
         cents = Decimal(rng.choice((0, 0, 0, 1, 50))) / 100
         return max(self.lowest[lot.auction_id] + steps * lot.step + cents, Decimal(1))
 
