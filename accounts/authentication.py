@@ -67,11 +67,11 @@ class SessionAuthentication(authentication.SessionAuthentication):
         return super().authenticate(request)
 
     def enforce_csrf(self, request: Request) -> None:
-        """By the header alone: to look for a form's field would read the body, which the view then could not read in its
-        own, bounded way."""
+        """By the header alone: to look for a form's field would read the body, which the view then could not read
+        within its own bounds."""
         bare = copy(request._request)
         bare.POST = QueryDict()
-        super().enforce_csrf(bare)
+        super().enforce_csrf(cast(Request, bare))
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         return 'Bearer realm="api"'

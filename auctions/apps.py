@@ -7,3 +7,12 @@ class AuctionsConfig(AppConfig):
     name = "auctions"
     verbose_name = "Auctions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from accounts.registry import PersonalData, personal_data
+        from auctions.services import digests, moderation, privacy, searches, telling, watching
+
+        for service in (telling, watching, searches, digests):
+            service.register_kinds()
+        moderation.register_kinds()
+        personal_data.register("auctions", PersonalData(export=privacy.export_auctions, erase=privacy.erase_auctions))

@@ -87,7 +87,13 @@ class StaffAdmin(ModelAdmin):
         if form.is_valid():
             self.run(request, lambda: service(form.cleaned_data["reason"]), done=done)
             return redirect(page)
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "form": form, "back": page}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "form": form,
+            "back": page,
+        }
         return TemplateResponse(request, "admin/ask_reason.html", context)
 
 
@@ -103,7 +109,8 @@ def _refused(form: type[forms.ModelForm], refusal: DomainError) -> type[forms.Mo
     class RefusedForm(form):  # type: ignore[misc, valid-type]  # The base is only known at run time.
         def clean(self) -> Any:
             data = super().clean()
-            self.add_error(refusal.attr if refusal.attr in self.fields else None, str(refusal))
+            name = (refusal.attr or "").partition(".")[0]  # Of `tiers.1.step` the form has `tiers`.
+            self.add_error(name if name in self.fields else None, str(refusal))
             return data
 
     return RefusedForm

@@ -160,6 +160,9 @@ def logging_config(*, level: str, sync_log: Path | None = None) -> dict[str, Any
             # At INFO they log whole addresses, queries included.
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
+            # At DEBUG it logs signed requests, and Pillow what is in the metadata of photos.
+            "botocore": {"level": "WARNING"},
+            "PIL": {"level": "WARNING"},
             # django-structlog logs each task once; these would do it twice, with the results.
             "celery.app.trace": {"level": "CRITICAL"},
             "celery.worker.strategy": {"level": "WARNING"},

@@ -223,9 +223,15 @@ class Guard(Middleware):
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not (length.isascii() and length.isdigit()):
             return error_response(400, "bad_content_length", "Content-Length must be a number.")
-        if is_api(request.path) and (len(length) > 18 or int(length) > settings.API_BODY_LIMIT):
-            return error_response(413, "too_large", f"The body may have at most {settings.API_BODY_LIMIT} bytes.")
+        limit = settings.UPLOAD_BODY_LIMIT if _is_upload(request) else settings.API_BODY_LIMIT
+        if is_api(request.path) and (len(length) > 18 or int(length) > limit):
+            return error_response(413, "too_large", f"The body may have at most {limit} bytes.")
         return None
+
+
+def _is_upload(request: HttpRequest) -> bool:
+    """The one route of the API that takes files."""
+    return request.method == "POST" and request.path in ("/api/uploads", "/api/uploads/")
 
 
 def _is_clean(request: HttpRequest) -> bool:

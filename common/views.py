@@ -41,10 +41,14 @@ class StrictViewMixin:
         if method not in self.http_method_names or not hasattr(self, method):  # type: ignore[attr-defined]
             raise MethodNotAllowed(request.method or "")
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
-        load_body(request, self.body_limit)
+        self.load_body(request)
         known = self.known_parameters(request)
         if known is not None:
             refuse_parameters(request.query_params, known)
+
+    def load_body(self, request: Request) -> None:
+        """Raises PayloadTooLarge (413)."""
+        load_body(request, self.body_limit)
 
     def known_parameters(self, request: Request) -> Collection[str] | None:
         """The names this request's query may use; None leaves the question to the filter backend."""

@@ -75,7 +75,13 @@ ADDS = RUNS_TICKETS | {"service_advisor": 201, "administrator": 201}
 REMOVES = RUNS_TICKETS | {"service_advisor": 204, "administrator": 204}
 PARKING_MANAGERS = ("parking_manager", "administrator")
 PARKING_STAFF = ("owner", "parking_attendant", *PARKING_MANAGERS)
+# Who sees a listing that is not public, who of them writes it, and who moves it.
+SEES_LISTINGS = ("owner", "finance", *MODERATORS)
+SELLS = dict.fromkeys(SEES_LISTINGS, 403) | {"owner": 200}
+KEEPS_LISTINGS = dict.fromkeys(SEES_LISTINGS, 200) | {"finance": 403}
 LOT = {"name": "North", "address": "1 Road", "pin_code": "10557", "capacity": 2, "rate": {"price": "3.00"}}
+ACCOUNTANTS = ("finance", "administrator")
+STEPS = [{"up_to": None, "step": "25.00"}]
 
 TABLE: dict[str, Row] = {
     "GET /health": public(200),
@@ -361,4 +367,106 @@ TABLE: dict[str, Row] = {
     ),
     "POST /api/parking/reservations/{id}/cancel": by_manager(target="reservation"),
     "POST /api/parking/reservations/{id}/extend": by_manager(target="reservation", body={"ends_at": "$later"}),
+    # --- Auctions: the life of an auction -----------------------------------------------------------------------
+    "GET /api/clock": public(200),
+    "GET /api/auctions": public(200),
+    "GET /api/auctions/{id}": public(200, target="auction"),
+    "POST /api/auctions": only(
+        201,
+        *OWNER,
+        *MODERATORS,
+        others=422,
+        target="active_listing",
+        body={"listing": "$id", "starts_at": "$begin", "ends_at": "$end"},
+    ),
+    "POST /api/auctions/{id}/cancel": only(200, *OWNER, *MODERATORS, target="auction", body={"reason": "Withdrawn."}),
+    "POST /api/auctions/{id}/pause": only(200, *MODERATORS, target="auction", body={"reason": "New photos."}),
+    "POST /api/auctions/{id}/resume": only(200, *MODERATORS, target="paused_auction"),
+    "POST /api/auctions/{id}/reserve": only(
+        200, *OWNER, *MODERATORS, target="reserved_auction", body={"reserve_price": None}
+    ),
+    # --- Auctions: trust --------------------------------------------------------------------------------------------
+    "GET /api/auctions/{id}/audit": Row(409, 409, dict.fromkeys(MODERATORS, 200), target="auction"),
+    "GET /api/auctions/{id}/receipts": signed_in(200, target="auction"),
+    "POST /api/bids/{id}/retract": only(200, *OWNER, others=404, target="own_bid", body={"reason": "A zero too many."}),
+    "POST /api/bids/{id}/void": only(200, *MODERATORS, target="own_bid", body={"reason": "A zero too many."}),
+    # --- Auctions: bids -----------------------------------------------------------------------------------------
+    "GET /api/auctions/{auction_pk}/bids": public(200, target="auction_to_bid_in"),
+    "POST /api/auctions/{auction_pk}/bids": only(201, *OWNER, target="auction_to_bid_in", body={"amount": "1500.00"}),
+    "POST /api/auctions/{id}/buy-now": only(201, *OWNER, target="auction_to_bid_in"),
+    "GET /api/bids/mine": signed_in(200),
+    # --- Auctions: fees and increments --------------------------------------------------------------------------
+    "GET /api/auctions/{id}/quote": public(200, target="auction"),
+    # --- Auctions: the live stream ---
+    "GET /api/auctions/{id}/stream": public(200, target="auction"),
+    "GET /api/fee-schedules": only(200, *ACCOUNTANTS),
+    "POST /api/fee-schedules": only(201, *ACCOUNTANTS, body={"name": "Next", "percent": "4.50"}),
+    "GET /api/fee-schedules/{id}": only(200, *ACCOUNTANTS, target="fee_schedule"),
+    "PUT /api/fee-schedules/{id}": only(
+        200, *ACCOUNTANTS, target="fee_schedule", body={"name": "Next", "percent": "4.50"}
+    ),
+    "PATCH /api/fee-schedules/{id}": only(200, *ACCOUNTANTS, target="fee_schedule", body={"percent": "4.50"}),
+    "DELETE /api/fee-schedules/{id}": only(204, *ACCOUNTANTS, target="fee_schedule"),
+    "GET /api/increment-tables": only(200, "finance", *MODERATORS),
+    "POST /api/increment-tables": only(201, *MODERATORS, body={"name": "Boats", "tiers": STEPS}),
+    "GET /api/increment-tables/{id}": only(200, "finance", *MODERATORS, target="increment_table"),
+    "PUT /api/increment-tables/{id}": only(
+        200, *MODERATORS, target="increment_table", body={"name": "Boats", "tiers": STEPS}
+    ),
+    "PATCH /api/increment-tables/{id}": only(200, *MODERATORS, target="increment_table", body={"tiers": STEPS}),
+    "DELETE /api/increment-tables/{id}": only(204, *MODERATORS, target="increment_table"),
+    "POST /api/increment-tables/{id}/make-default": only(200, *MODERATORS, target="increment_table"),
+    # --- Auctions: listings -------------------------------------------------------------------------------------
+    "GET /api/vehicles": public(200),
+    "POST /api/vehicles": signed_in(201, body={"vin": "1HGCM82633A004352"}),
+    "GET /api/vehicles/facets": public(200),
+    "GET /api/vehicles/mine": signed_in(200),
+    "GET /api/vehicles/queue": only(200, *MODERATORS),
+    "GET /api/vehicles/{id}": Row(404, 404, dict.fromkeys(SEES_LISTINGS, 200), target="draft_listing"),
+    "PUT /api/vehicles/{id}": Row(401, 404, SELLS, target="draft_listing", body={"make": "Kia"}),
+    "PATCH /api/vehicles/{id}": Row(401, 404, SELLS, target="draft_listing", body={"make": "Kia"}),
+    "DELETE /api/vehicles/{id}": Row(401, 404, SELLS | {"owner": 204}, target="draft_listing"),
+    "GET /api/vehicles/{id}/events": only(200, *SEES_LISTINGS, others=404, target="draft_listing"),
+    "POST /api/vehicles/{id}/submit": Row(401, 404, SELLS, target="draft_listing"),
+    "POST /api/vehicles/{id}/withdraw": Row(401, 404, KEEPS_LISTINGS, target="pending_listing"),
+    "POST /api/vehicles/{id}/archive": Row(401, 404, KEEPS_LISTINGS, target="draft_listing"),
+    "POST /api/vehicles/{id}/relist": Row(401, 404, KEEPS_LISTINGS, target="archived_listing"),
+    "POST /api/vehicles/{id}/approve": only(200, *MODERATORS, target="pending_listing"),
+    "POST /api/vehicles/{id}/reject": only(200, *MODERATORS, target="pending_listing", body={"reason": "No."}),
+    "POST /api/vehicles/{id}/request-changes": only(
+        200, *MODERATORS, target="pending_listing", body={"reason": "Other photos."}
+    ),
+    "POST /api/vehicles/{id}/suspend": only(200, *MODERATORS, target="active_listing"),
+    "POST /api/vehicles/{id}/unsuspend": only(200, *MODERATORS, target="suspended_listing"),
+    # --- Auctions: photos and papers ---------------------------------------------------------------------------
+    "POST /api/vehicles/{id}/upload-url": Row(
+        401, 404, SELLS, target="draft_listing", body={"filename": "a.jpg", "content_type": "image/jpeg"}
+    ),
+    "POST /api/uploads": public(415, body={}),
+    "GET /api/files/{token}": public(200, target="signed_file"),
+    "GET /api/vehicles/{vehicle_pk}/images": Row(404, 404, dict.fromkeys(SEES_LISTINGS, 200), target="photo"),
+    "POST /api/vehicles/{vehicle_pk}/images": Row(
+        401, 404, SELLS | {"owner": 201}, target="photo", body={"key": "$new_image"}
+    ),
+    "GET /api/vehicles/{vehicle_pk}/images/{id}": Row(404, 404, dict.fromkeys(SEES_LISTINGS, 200), target="photo"),
+    "PATCH /api/vehicles/{vehicle_pk}/images/{id}": Row(401, 404, SELLS, target="photo", body={"is_primary": True}),
+    "DELETE /api/vehicles/{vehicle_pk}/images/{id}": Row(401, 404, SELLS | {"owner": 204}, target="photo"),
+    "GET /api/vehicles/{vehicle_pk}/images/{id}/file": Row(404, 404, dict.fromkeys(SEES_LISTINGS, 200), target="photo"),
+    "PATCH /api/vehicles/{vehicle_pk}/images/reorder": Row(401, 404, SELLS, target="photo", body={"order": "$order"}),
+    "GET /api/vehicles/{vehicle_pk}/documents": only(200, *OWNER, *MODERATORS, others=404, target="paper"),
+    "POST /api/vehicles/{vehicle_pk}/documents": Row(
+        401, 404, SELLS | {"owner": 201}, target="paper", body={"key": "$new_document", "kind": "title"}
+    ),
+    "GET /api/vehicles/{vehicle_pk}/documents/{id}": only(200, *OWNER, *MODERATORS, others=404, target="paper"),
+    "GET /api/vehicles/{vehicle_pk}/documents/{id}/url": only(200, *OWNER, *MODERATORS, others=404, target="paper"),
+    "DELETE /api/vehicles/{vehicle_pk}/documents/{id}": Row(401, 404, SELLS | {"owner": 204}, target="paper"),
+    # --- Auctions: watching and saved searches -------------------------------------------------------------------
+    "PUT /api/auctions/{id}/watch": signed_in(204, target="auction"),
+    "DELETE /api/auctions/{id}/watch": signed_in(204, target="auction"),
+    "GET /api/watchlist": signed_in(200),
+    "GET /api/saved-searches": signed_in(200),
+    "POST /api/saved-searches": signed_in(201, body={"name": "Hondas", "filters": {}}),
+    "GET /api/saved-searches/{id}": only(200, *OWNER, others=404, target="saved_search"),
+    "PATCH /api/saved-searches/{id}": only(200, *OWNER, others=404, target="saved_search", body={"cadence": "off"}),
+    "DELETE /api/saved-searches/{id}": only(204, *OWNER, others=404, target="saved_search"),
 }

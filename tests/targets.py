@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Export, Notification, SellerProfile, User
+from auctions.fees import DEFAULT_SCHEDULE
+from auctions.increments import DEFAULT_TIERS
+from auctions.models import Auction, FeeSchedule, IncrementTable, SavedSearch
+from auctions.services.auctions import pause_auction
+from auctions.services.bids import place_bid
+from auctions.services.documents import address_of
 from cars.models import SyncRun, SyncSource
+from tests.auctions.factories import AuctionFactory, ListingFactory
+from tests.auctions.listings import complete_listing
+from tests.auctions.uploading import PDF, added_document, added_image, photo, uploaded
 from tests.factories import CarFactory, VehicleFactory
 from tests.parking.factories import LotFactory, ReservationFactory
 from tests.workshop.estimates import jobs_of, sent_estimate
@@ -144,6 +154,75 @@ def _stay(owner: User) -> dict[str, Any]:
     return _reservation(owner, status="completed", starts_at=now - timedelta(hours=1), released_at=now, cost=3)
 
 
+def _saved_search(owner: User) -> dict[str, Any]:
+    return {"id": SavedSearch.objects.create(user=owner, name="Hondas").pk}
+
+
+def _active_listing(owner: User) -> dict[str, Any]:
+    now = timezone.now()
+    times = {"begin": now.isoformat(), "end": (now + timedelta(days=1)).isoformat()}
+    return {"id": ListingFactory(seller=owner).pk} | times
+
+
+def _fee_schedule(owner: User) -> dict[str, Any]:
+    """One that is still to come."""
+    begin = timezone.now() + timedelta(days=30)
+    return {"id": FeeSchedule.objects.create(name="Spring", **DEFAULT_SCHEDULE, valid_from=begin).pk}
+
+
+def _increment_table(owner: User) -> dict[str, Any]:
+    return {"id": IncrementTable.objects.create(name="Trucks", tiers=DEFAULT_TIERS).pk}
+
+
+def _auction(owner: User, **fields: Any) -> dict[str, Any]:
+    return {"id": AuctionFactory(listing=ListingFactory(seller=owner), **fields).pk}
+
+
+def _paused_auction(owner: User) -> dict[str, Any]:
+    facts = _auction(owner)
+    pause_auction(auction_id=facts["id"], actor=owner, reason="A pause.")
+    return facts
+
+
+def _own_bid(owner: User) -> dict[str, Any]:
+    """The owner's, in an auction that ends late enough to retract it."""
+    facts = _auction_to_bid_in(owner)
+    tomorrow = timezone.now() + timedelta(days=1)
+    Auction.objects.filter(pk=facts["id"]).update(ends_at=tomorrow, original_ends_at=tomorrow)
+    return {"id": str(place_bid(user_id=owner.pk, auction_id=facts["id"], amount=Decimal(1500)).bid)}
+
+
+def _auction_to_bid_in(owner: User) -> dict[str, Any]:
+    """Somebody else's; its owner here is the one person who may bid."""
+    owner.identity_verified_at, owner.payment_reference = timezone.now(), "pm_1"
+    owner.save()
+    auction = AuctionFactory(buy_now_price=Decimal("8000.00"))
+    return {"id": auction.pk, "auction_pk": auction.pk}
+
+
+def _photo(owner: User) -> dict[str, Any]:
+    """Of a draft; `new_image` is the key of another file that has arrived."""
+    listing = ListingFactory(seller=owner, status="draft")
+    image = added_image(listing)
+    return {
+        "vehicle_pk": listing.pk,
+        "id": str(image.pk),
+        "order": [str(image.pk)],
+        "new_image": uploaded(listing, photo()).key,
+    }
+
+
+def _paper(owner: User) -> dict[str, Any]:
+    listing = ListingFactory(seller=owner, status="draft")
+    key = uploaded(listing, PDF, content_type="application/pdf", purpose="document").key
+    return {"vehicle_pk": listing.pk, "id": str(added_document(listing).pk), "new_document": key}
+
+
+def _signed_file(owner: User) -> dict[str, Any]:
+    document = added_document(ListingFactory(seller=owner, status="draft"))
+    return {"token": address_of(document=document, now=timezone.now()).url.rpartition("/")[2]}
+
+
 TARGETS: dict[str, Callable[[User], dict[str, Any]]] = {
     "": lambda owner: {},
     "owner": lambda owner: {"id": owner.pk},
@@ -192,4 +271,20 @@ TARGETS: dict[str, Callable[[User], dict[str, Any]]] = {
     "labour_line": _job(_SHOWN, "of_job", "labour"),
     "part_line": _job(_SHOWN, "of_job", "part"),
     "fee_line": _job(_SHOWN, "of_job", "fee"),
+    "active_listing": _active_listing,
+    "fee_schedule": _fee_schedule,
+    "increment_table": _increment_table,
+    "draft_listing": lambda owner: {"id": complete_listing(seller=owner).pk},
+    "pending_listing": lambda owner: {"id": ListingFactory(seller=owner, status="pending_review").pk},
+    "archived_listing": lambda owner: {"id": ListingFactory(seller=owner, status="archived").pk},
+    "suspended_listing": lambda owner: {"id": ListingFactory(seller=owner, status="suspended").pk},
+    "saved_search": _saved_search,
+    "photo": _photo,
+    "paper": _paper,
+    "signed_file": _signed_file,
+    "auction": _auction,
+    "auction_to_bid_in": _auction_to_bid_in,
+    "reserved_auction": lambda owner: _auction(owner, reserve_price=Decimal("5000.00")),
+    "paused_auction": _paused_auction,
+    "own_bid": _own_bid,
 }

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from common.logs import logging_config
-from config.settings.environment import BASE_DIR, database_config, env, networks, rate
+from config.settings.environment import BASE_DIR, database_config, env, networks, rate, s3_storage
 from config.settings.environment import DATA_DIR as DATA_DIR  # A setting too: manage.py reset_data empties it.
 from config.settings.unfold import UNFOLD  # noqa: F401 - the admin's theme reads it from here
 
@@ -303,6 +303,10 @@ RATE_LIMITS = {
     "sync": rate("RATE_LIMIT_SYNC", default="10/minute"),
     "exports": rate("RATE_LIMIT_EXPORTS", default="20/hour"),
     "bids": rate("RATE_LIMIT_BIDS", default="10/second"),
+    "audits": rate("RATE_LIMIT_AUDITS", default="30/minute"),
+    "streams": rate("RATE_LIMIT_STREAMS", default="600/minute"),
+    "uploads": rate("RATE_LIMIT_UPLOADS", default="60/minute"),
+    "photos": rate("RATE_LIMIT_PHOTOS", default="3000/minute"),
 }
 DISABLE_THROTTLES = env.bool("DISABLE_THROTTLES", default=False)
 DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.handler.ErrorFormatter"}
@@ -347,8 +351,23 @@ WORKSHOP_NAME = env.str("WORKSHOP_NAME", default="Forecourt")
 WORKSHOP_DETAILS = env.str("WORKSHOP_DETAILS", default="", multiline=True)
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# Photos and papers: a bucket of any S3-compatible service when one is named, else files under MEDIA_ROOT.
+AWS_S3_BUCKET = env.str("AWS_S3_BUCKET", default="")
+AWS_REGION = env.str("AWS_REGION", default="us-east-1")
+AWS_S3_ENDPOINT_URL = env.str("AWS_S3_ENDPOINT_URL", default="")
+AWS_ACCESS_KEY_ID = env.str("AWS_ACCESS_KEY_ID", default="")
+AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="")
+UPLOAD_STORE = "common.s3.BucketStore" if AWS_S3_BUCKET else "common.uploads.FolderStore"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    if not AWS_S3_BUCKET
+    else s3_storage(
+        bucket=AWS_S3_BUCKET,
+        region=AWS_REGION,
+        endpoint=AWS_S3_ENDPOINT_URL,
+        key_id=AWS_ACCESS_KEY_ID,
+        secret=AWS_SECRET_ACCESS_KEY,
+    ),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
@@ -357,6 +376,13 @@ EXPORT_FOLDER = Path(env.str("EXPORT_FOLDER", default=str(DATA_DIR / "exports"))
 EXPORT_KEEP_DAYS = 7
 PLATE_RETENTION_DAYS = env.int("PLATE_RETENTION_DAYS", default=0)  # 0 keeps plates.
 AUCTION_MIN_DURATION_S = env.int("AUCTION_MIN_DURATION_S", default=600)
+LISTING_IMAGE_MAX_BYTES = env.int("LISTING_IMAGE_MAX_BYTES", default=10 * 1024 * 1024)
+LISTING_DOCUMENT_MAX_BYTES = env.int("LISTING_DOCUMENT_MAX_BYTES", default=20 * 1024 * 1024)
+# Of POST /api/uploads alone: the largest file, and what the form around it takes.
+UPLOAD_BODY_LIMIT = max(LISTING_IMAGE_MAX_BYTES, LISTING_DOCUMENT_MAX_BYTES) + 64 * 1024
+# Of one process: a stream of the web process has a thread, one of the stream process costs nearly nothing.
+STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000 if PROCESS_ROLE == "stream" else 256)
+STREAMS_PER_ADDRESS = env.int("STREAMS_PER_ADDRESS", default=256)
 LISTING_AUTO_APPROVE = env.bool("LISTING_AUTO_APPROVE", default=False)  # Listings without a moderator's look.
 
 # --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR

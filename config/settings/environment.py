@@ -56,6 +56,37 @@ def database_config(url: str) -> dict[str, Any]:
     return config
 
 
+def s3_storage(*, bucket: str, region: str, endpoint: str, key_id: str, secret: str) -> dict[str, Any]:
+    """django-storages' entry in STORAGES for a private bucket; without a key the machine's own role signs. botocore is
+    loaded only by deployments that have one."""
+    from botocore.config import Config
+
+    config = Config(
+        signature_version="s3v4",
+        # A service of one's own seldom has a name in the DNS for each bucket.
+        s3={"addressing_style": "path" if endpoint else "virtual"},
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"total_max_attempts": 2},
+        # Other makers' services do not know the newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    options = {
+        "bucket_name": bucket,
+        "region_name": region,
+        "endpoint_url": endpoint or None,
+        "access_key": key_id or None,
+        "secret_key": secret or None,
+        "client_config": config,
+        "default_acl": None,
+        "querystring_auth": True,
+        "querystring_expire": 300,
+        "file_overwrite": False,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
 def development_secret(name: str) -> str:
     """A random secret that survives restarts: kept in DATA_DIR/development-keys.json, readable by its owner
     only.

@@ -105,6 +105,8 @@ UNFOLD = {
                     _link("Listings", "directions_car", "auctions.listing"),
                     _link("Bids", "front_hand", "auctions.bid"),
                     _link("Orders", "handshake", "auctions.order"),
+                    _link("Fee schedules", "percent", "auctions.feeschedule"),
+                    _link("Increment tables", "stairs", "auctions.incrementtable"),
                     _link("Log", "history_edu", "auctions.auctionlogentry"),
                     _link("Events", "campaign", "auctions.auctionevent"),
                     _link("Watched", "visibility", "auctions.watch"),

@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from accounts.models import Export, Notification, SellerProfile, TokenFamily, User
 from auctions import models as auctions
+from auctions.fees import DEFAULT_SCHEDULE
+from auctions.increments import DEFAULT_TIERS
 from auctions.services.bids import place_bid
 from cars.models import OdometerReading, SyncIssue, SyncRun, SyncSource, SyncSuppression, VehicleEvent
 from parking import models as parking
@@ -78,6 +80,8 @@ def auction_rows(user: User) -> None:
     auctions.ListingImage.objects.create(id=uuid4(), key="a.png", position=1, **file)
     auctions.ListingDocument.objects.create(id=uuid4(), key="b.png", filename="b.png", kind="title", **file)
     auctions.ListingEvent.objects.create(listing=auction.listing, kind="status", at=now, actor=user)
+    auctions.IncrementTable.objects.create(name="Trucks", tiers=DEFAULT_TIERS)
+    auctions.FeeSchedule.objects.create(name="Spring", **DEFAULT_SCHEDULE)
     auctions.Watch.objects.create(user=user, auction=auction)
     auctions.SavedSearch.objects.create(user=user, name="Hondas", filters={"make": "Honda"})
 

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable
 
-from tests.benchmarks import bench_bookings, bench_csv, bench_depth, bench_detail, bench_lists, bench_sync
+from tests.benchmarks import bench_bids, bench_bookings, bench_csv, bench_depth, bench_detail, bench_lists, bench_sync
 from tests.benchmarks.harness import FULL, QUICK, Effort
 from tests.benchmarks.report import Figure, figures_table, machine
 
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[Effort], list[Figure]]] = {
     "depth": bench_depth.run,
     "sync": bench_sync.run,
     "bookings": bench_bookings.run,
+    "bids": bench_bids.run,
     "csv": bench_csv.run,
 }
 

@@ -22,7 +22,7 @@ ST = Path(sys.executable).parent / "st"
 HOOKS = {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
 ENDS_SESSION = ("/api/auth/logout", "/api/auth/change-password", "/api/auth/me")
 OWNER_PRIVATE = (
-    r"^/api/(garage|notifications|exports|sync/runs|parking/(reservations|exports)"
+    r"^/api/(garage|notifications|exports|sync/runs|saved-searches|bids|parking/(reservations|exports)"
     r"|workshop/(customers|service-tickets|my-tickets|jobs|invoices|credit-notes))"
 )
 PEERS_CONFIG = """
