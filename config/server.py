@@ -23,9 +23,11 @@ class KeptWorker(ThreadWorker):
     once, the next request is there in a moment. Nobody waits for it: a thread stays only while no other connection is
     queued, and at most `NEXT_REQUEST_MS`.
 
-    An answer that `lasts` (a live stream) has its thread to itself for hours, so the pool may have one more as long as it
-    does: the API keeps its own, however many watch. The streams have a bound of their own.
+    An answer that `lasts` (a live stream) has its thread to itself for hours, so the pool may have one more for as long
+    as it does: the API keeps its own, however many watch. The streams have a bound of their own.
     """
+
+    wsgi: Callable[..., Any]
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
@@ -73,8 +75,8 @@ class _Lasting:
 
 
 def end_streams_early(worker: Any) -> None:
-    """Have a worker end its open streams as soon as it is asked to end itself, instead of waiting for them for as long as
-    it may. Their clients connect again, to its successor."""
+    """Have a worker end its open streams as soon as it is asked to end itself, instead of waiting for them for as long
+    as it may. Their clients connect again, to its successor."""
     if hasattr(worker, "handle_exit_signal"):  # The ASGI worker, whose loop hears the signal.
 
         def leave() -> None:

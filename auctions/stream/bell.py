@@ -31,8 +31,9 @@ class Bell:
     def wait(self, is_watched: Callable[[int], bool]) -> None:
         """Return when there may be news of an auction that is watched."""
         try:
-            if settings.REDIS_URL and self._listens():
-                self._hear(is_watched)
+            ear = self._ear or self._connect()
+            if ear is not None:
+                self._hear(ear, is_watched)
                 return
         except (redis.RedisError, OSError) as error:
             log.warning("stream_bell_lost", error=type(error).__name__)
@@ -47,22 +48,23 @@ class Bell:
             self._ear.connection_pool.disconnect()
             self._ear = None
 
-    def _listens(self) -> bool:
-        if self._ear is None and time.monotonic() >= self._retry_at:
-            client = redis.Redis.from_url(
-                settings.REDIS_URL, socket_connect_timeout=0.2, socket_timeout=1, retry=Retry(NoBackoff(), 0)
-            )
-            self._ear = client.pubsub(ignore_subscribe_messages=True)
-            self._ear.subscribe(CHANNEL)
-        return self._ear is not None
+    def _connect(self) -> redis.client.PubSub | None:
+        if not settings.REDIS_URL or time.monotonic() < self._retry_at:
+            return None
+        client = redis.Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=0.2, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
+        self._ear = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._ear.subscribe(CHANNEL)
+        return self._ear
 
-    def _hear(self, is_watched: Callable[[int], bool]) -> None:
-        assert self._ear is not None
+    @staticmethod
+    def _hear(ear: redis.client.PubSub, is_watched: Callable[[int], bool]) -> None:
         deadline = time.monotonic() + CHECK_S
         is_rung = False
         while (left := deadline - time.monotonic()) > 0:
             # Once it has rung, only what is there already: many bids at once are one look.
-            message = self._ear.get_message(timeout=0 if is_rung else left)
+            message = ear.get_message(timeout=0 if is_rung else left)
             if message is not None:
                 is_rung = is_rung or is_watched(int(message["data"]))
             elif is_rung:

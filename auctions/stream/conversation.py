@@ -31,7 +31,7 @@ class Conversation:
     """One stream from its opening to its end. `close` it in any case."""
 
     def __init__(
-        self, feed: Feed, hub: Hub, notify: Callable[[], None], *, clock: Callable[[], float] = time.monotonic
+        self, feed: Feed, hub: Hub, notify: Callable[[], object], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._feed, self._clock = feed, clock
         self._opening = RETRY + feed.opening

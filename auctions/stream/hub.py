@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 import structlog
 from django.db import close_old_connections, connections
@@ -52,13 +51,13 @@ class Topic:
 class Watch:
     """One watcher's place in an auction. `take` never blocks."""
 
-    def __init__(self, hub: Hub, auction_id: int, after: int, notify: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, auction_id: int, after: int, notify: Callable[[], object]) -> None:
         self.auction_id, self.after, self.notify = auction_id, after, notify
         self._hub = hub
 
     def take(self) -> list[Frame] | None:
-        """The next events, in order, each once; None when there is to be no more: the process ends, or the watcher is so
-        slow that what it lacks is forgotten here."""
+        """The next events, in order, each once; None when there is to be no more: the process ends, or the watcher is
+        so slow that what it lacks is forgotten here."""
         return self._hub._take(self)
 
     def leave(self) -> None:
@@ -76,7 +75,7 @@ class Hub:
         self._is_running = False
         self._is_closing = False
 
-    def watch(self, *, auction_id: int, after: int, notify: Callable[[], None]) -> Watch:
+    def watch(self, *, auction_id: int, after: int, notify: Callable[[], object]) -> Watch:
         """Follow an auction from the event after `after`. `notify` is called, from another thread and without much ado,
         when `take` has something new to say."""
         watch = Watch(self, auction_id, after, notify)

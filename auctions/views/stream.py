@@ -53,7 +53,7 @@ class EventStreamRenderer(JSONRenderer):
 class StreamQuery(StrictFilterSet):
     """For clients that cannot send the header."""
 
-    last_event_id = IntegerFilter(min=0, max=SEQ_MAX, help_text="As the header, which wins.")
+    last_event_id = IntegerFilter(min=0, max=SEQ_MAX, description="As the header, which wins.")
 
 
 class AuctionStreamView(ApiView):

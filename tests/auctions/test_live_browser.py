@@ -58,7 +58,9 @@ class Site:
             name = settings.SESSION_COOKIE_NAME
             context.add_cookies([{"name": name, "value": beside(lambda: _session_of(user)), "url": self.url}])
         page = context.new_page()
-        page.on("console", lambda message: None if "status of 4" in message.text else self.troubles.append(message.text))
+        page.on(
+            "console", lambda message: None if "status of 4" in message.text else self.troubles.append(message.text)
+        )
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.goto(f"{self.url}/auctions/{auction.pk}/live")
         return page
