@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -53,14 +52,11 @@ class _Lasting:
     """A body that goes on and on, and the thread for others that stands in for the one it occupies. Threads that were
     once needed stay, idle."""
 
-    _lock = threading.Lock()
-
     def __init__(self, body: Any, pool: Any) -> None:
         self._body, self._pool = body, pool
 
     def __iter__(self) -> Iterator[bytes]:
         self._allow(1)
-        self._pool.submit(int)  # The pool looks for a thread only when it is given something to do.
         try:
             yield from self._body
         finally:
@@ -70,8 +66,13 @@ class _Lasting:
         self._body.close()
 
     def _allow(self, more: int) -> None:
-        with self._lock:
-            self._pool._max_workers += more
+        """The pool counts a thread as idle that has gone on to what was queued, so one call may not suffice for a new
+        thread."""
+        pool = self._pool
+        with pool._shutdown_lock:
+            pool._max_workers += more
+            while len(pool._threads) < pool._max_workers and not pool._shutdown:
+                pool._adjust_thread_count()
 
 
 def end_streams_early(worker: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,7 +64,8 @@ class Listener:
 
 def test_all_hear_everything_in_order_until_the_server_ends(platform: Platform) -> None:
     auction = AuctionFactory()
-    listeners = [Listener(platform, auction) for _ in range(4)]  # More than the API has threads.
+    with ThreadPoolExecutor(20) as together:  # Many more than the API has threads, and all at once.
+        listeners = list(together.map(lambda _: Listener(platform, auction), range(20)))
     tell(auction, "bid", "extended", "reserve_met")
     for listener in listeners:
         platform.until("all is heard", lambda listener=listener: len(listener.heard) == 4, within=20)
@@ -71,7 +73,7 @@ def test_all_hear_everything_in_order_until_the_server_ends(platform: Platform) 
     started = time.monotonic()
     assert platform.end("web") == 0
     assert time.monotonic() - started < 10
-    assert [listener.end() for listener in listeners] == [[1, 2, 3, 4]] * 4
+    assert [listener.end() for listener in listeners] == [[1, 2, 3, 4]] * 20
     assert [event.kind for event in listeners[0].heard] == ["snapshot", "bid", "extended", "reserve_met"]
 
 
