@@ -167,11 +167,11 @@ def _active_listing(owner: User) -> dict[str, Any]:
 def _fee_schedule(owner: User) -> dict[str, Any]:
     """One that is still to come."""
     begin = timezone.now() + timedelta(days=30)
-    return {"id": FeeSchedule.objects.create(name="Spring", **DEFAULT_SCHEDULE, valid_from=begin).pk}
+    return {"id": FeeSchedule.objects.create(name=f"Spring {owner.pk}", **DEFAULT_SCHEDULE, valid_from=begin).pk}
 
 
 def _increment_table(owner: User) -> dict[str, Any]:
-    return {"id": IncrementTable.objects.create(name="Trucks", tiers=DEFAULT_TIERS).pk}
+    return {"id": IncrementTable.objects.create(name=f"Trucks {owner.pk}", tiers=DEFAULT_TIERS).pk}
 
 
 def _auction(owner: User, **fields: Any) -> dict[str, Any]:

@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.postgres,
     pytest.mark.redis,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("faults"),
 ]
 ASGI = ["gunicorn", "--worker-class", "asgi", "--workers", "1", "config.asgi"]
 

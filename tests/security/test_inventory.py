@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "/api/session/logout",
     "/api/notifications/unsubscribe/{token}",
     "/estimates/{token}",
+    "/auctions/{id}/live",
 }
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -32,8 +31,12 @@ SEES_PEOPLE = {
     "finance": re.compile(CUSTOMERS),
 }
 
+STREAM = "GET /api/auctions/{id}/stream"  # It has no end to be read to; its frames are tested apart.
+AUDIT = "/api/auctions/{id}/audit"  # The hashes of its rows are published.
 # What ends a row, or the caller's own account, comes last.
-WALK = sorted(TABLE, key=lambda name: (name.startswith("DELETE"), name == "DELETE /api/auth/me"))
+WALK = sorted(
+    TABLE.keys() - {STREAM}, key=lambda name: (name.startswith("DELETE"), name == "DELETE /api/auth/me", name)
+)
 
 
 def names_in(value: Any) -> Iterator[str]:
@@ -47,10 +50,10 @@ def names_in(value: Any) -> Iterator[str]:
 
 
 def body_of(answer: Any) -> str:
-    if not answer.streaming:
-        return str(answer.content.decode())
-    with closing(answer):
-        return b"".join(answer.streaming_content).decode()
+    """Read to its end, where the client closes it; closed by hand it would drop the test's database connection."""
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    is_text = answer.get("Content-Type", "").startswith(("application/json", "text/"))
+    return str(content.decode()) if is_text else ""
 
 
 def test_the_walk_would_see_a_secret(user: User) -> None:
@@ -86,9 +89,11 @@ def test_no_answer_holds_a_secret_or_somebody_elses_address(
         body = {key: facts.get(str(value)[1:], value) for key, value in (row.body or {}).items()} or None
         answer = getattr(client, method.lower())(path.format(**facts), body, format="json")
         text = body_of(answer)
+        assert answer.status_code != 500, name
         assert_headers(answer)
         assert not HASH.search(text), name
         if text.startswith("{"):
-            assert [one for one in names_in(json.loads(text)) if SECRET_NAME.search(one)] == [], name
+            named = [one for one in names_in(json.loads(text)) if SECRET_NAME.search(one)]
+            assert set(named) <= ({"hash"} if path == AUDIT else set()), name
         if not (person in SEES_PEOPLE and SEES_PEOPLE[person].match(path)):
             assert set(EMAIL.findall(text)) <= {f"{person}@example.com"}, name
