@@ -29,6 +29,8 @@ _SECRET_FORMS = (
     (re.compile(r"eyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), REDACTED),  # A JSON Web Token.
     (re.compile(r"(?i)(authorization[\\\"':=\s]{1,6})(?:(?:bearer|basic)\s+)?[^\s\"',\\]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)\b(bearer) +(?=\S*[\d.])[\w.~+/=-]+"), rf"\1 {REDACTED}"),
+    # PostgreSQL repeats the row that a constraint refuses: a reserve, a maximum, an address.
+    (re.compile(r"(Failing row contains )\(.*?\)(?=\.?(?:\\n|\"|$))"), rf"\1({REDACTED})"),
     (re.compile(r"://[^/@\s\"']+@"), f"://{REDACTED}@"),  # User and password of a URL.
     (re.compile(r"(?i)\b([\w-]*(?:password|secret|token|signature|api_?key))=[^&\s\"'\\]+"), rf"\1={REDACTED}"),
 )

@@ -6,15 +6,18 @@ import json
 import logging
 import logging.handlers
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import RequestFactory
 
 from common.logs import RouteOnly, configure, echo_sql, formatter, logging_config
+from tests.auctions.factories import ListingFactory
+from tests.factories import UserFactory, VehicleFactory
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"  # Not a real one.
 
@@ -165,3 +168,19 @@ def test_the_sql_echo_shows_statements_without_values() -> None:
 def test_what_a_secret_is_does_not_depend_on_depth(log: Any, written: Callable[[], list[str]]) -> None:
     log.info("x", headers=[{"name": "ok"}, ("a", {"password": "hunter2"})])
     assert "hunter2" not in written()[0]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_a_row_that_a_constraint_refuses_is_not_repeated(written: Callable[[], list[str]]) -> None:
+    """A description with a bracket and a quotation mark does not end the search early."""
+    refused = ListingFactory.build(seller=UserFactory(), vehicle=VehicleFactory(), reserve_price=Decimal("7.13"))
+    refused.description = 'Mint) condition.\n"Rare" (7.13)'
+    try:
+        refused.save()
+    except IntegrityError:
+        logging.getLogger("under.test").exception("refused")
+    (line,) = written()
+    assert "listing_reserve_from_start" in line
+    assert "Failing row contains ([redacted])" in line
+    assert "7.13" not in line
