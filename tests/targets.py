@@ -194,7 +194,8 @@ def _own_bid(owner: User) -> dict[str, Any]:
 
 def _auction_to_bid_in(owner: User) -> dict[str, Any]:
     """Somebody else's; its owner here is the one person who may bid."""
-    owner.identity_verified_at, owner.payment_reference = timezone.now(), "pm_1"
+    owner.identity_verified_at, owner.payment_provider = timezone.now(), "sandbox"
+    owner.payment_reference, owner.payment_last4 = "pm_1", "4242"
     owner.save()
     auction = AuctionFactory(buy_now_price=Decimal("8000.00"))
     return {"id": auction.pk, "auction_pk": auction.pk}

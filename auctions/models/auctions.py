@@ -325,8 +325,7 @@ class AuctionLogEntry(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["auction", "seq"], name="log_seq_once"),
             models.CheckConstraint(
-                condition=~Q(kind__in=["bid", "buy_now"])
-                | Q(bidder__isnull=False, amount__isnull=False, amount__gt=0),
+                condition=~Q(kind__in=["bid", "buy_now"]) | Q(bidder__isnull=False, amount__isnull=False, amount__gt=0),
                 name="log_bid_has_bidder_and_amount",
             ),
             models.CheckConstraint(

@@ -64,6 +64,8 @@ class ReceiptSerializer(StrictModelSerializer):
 
 
 class _AuditSerializer(StrictSerializer):
+    """`view` tells the two forms apart, also where there are no rows."""
+
     valid = StrictBooleanField(read_only=True)
     head = StrictCharField(max_length=64, read_only=True)
     next_after = StrictIntegerField(read_only=True, allow_null=True)
@@ -91,6 +93,7 @@ class PublicAuditSerializer(_AuditSerializer):
     """The verdict and the published log. `head` is the hash of its last row; `next_after` is null when no
     row follows."""
 
+    view = StrictChoiceField(choices=("public",), read_only=True)
     rows = PublicLogRowSerializer(many=True, read_only=True)
 
 
@@ -125,6 +128,7 @@ class ProblemSerializer(StrictSerializer):
 class StaffAuditSerializer(_AuditSerializer):
     """The verdict with its reasons (at most about a hundred), and the private log."""
 
+    view = StrictChoiceField(choices=("staff",), read_only=True)
     problems = ProblemSerializer(many=True, read_only=True)
     rows = StaffLogRowSerializer(many=True, read_only=True)
 
@@ -135,6 +139,7 @@ def audit_json(audit: Audit, *, whole: bool, after: int, limit: int) -> dict[str
     rows = [row for row in audit.log if row.seq > after]
     page = rows[:limit]
     answer: dict[str, Any] = {
+        "view": "staff" if whole else "public",
         "valid": audit.valid,
         "head": audit.head,
         "next_after": page[-1].seq if len(rows) > len(page) else None,

@@ -120,10 +120,20 @@ class AuditActions:
             "Published rows are exactly what their hashes are made of, so that everybody can recompute the chain; a "
             "maximum enters as a commitment, for which its bidder holds the receipt.",
             "examples": [
-                _shown("published", {"valid": True, "head": HEAD, "next_after": None, "rows": [PUBLIC_ROW]}),
+                _shown(
+                    "published",
+                    {"view": "public", "valid": True, "head": HEAD, "next_after": None, "rows": [PUBLIC_ROW]},
+                ),
                 _shown(
                     "to staff",
-                    {"valid": True, "head": HEAD, "next_after": None, "problems": [], "rows": [STAFF_ROW]},
+                    {
+                        "view": "staff",
+                        "valid": True,
+                        "head": HEAD,
+                        "next_after": None,
+                        "problems": [],
+                        "rows": [STAFF_ROW],
+                    },
                 ),
             ],
         },

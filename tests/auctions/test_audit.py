@@ -107,7 +107,7 @@ def test_a_pause_moves_a_hard_end_and_the_replay_follows(moderator: User) -> Non
 def test_the_public_reads_the_chain_once_the_auction_has_ended(eventful: Auction) -> None:
     answer = audit(APIClient(), eventful)
     assert (answer.status_code, answer.json()["valid"], answer.json()["head"]) == (200, True, eventful.log_hash)
-    assert set(answer.json()) == {"valid", "head", "next_after", "rows"}
+    assert set(answer.json()) == {"view", "valid", "head", "next_after", "rows"}
     row = answer.json()["rows"][1]
     assert set(row) == {"hash", *chain.content_of(AuctionLogEntry.objects.earliest("seq"))}
     for secret in (

@@ -24,6 +24,7 @@ ROWS = {
     "/api/notifications/{id}": "FUZZ_NOTIFICATION",
     "/api/exports/{id}": "FUZZ_EXPORT",
     "/api/parking/exports/{id}": "FUZZ_PARKING_EXPORT",
+    "/api/seller-profiles/{id}": "FUZZ_SELLER_PROFILE",
 }
 POOLS = {
     operation: itertools.cycle(pool)
@@ -37,11 +38,22 @@ LEFT_OUT = {
     "/api/workshop/service-tickets": ("vehicle", "promised_at"),
     "/api/parking/reservations": ("vehicle", "starts_at", "ends_at", "spot_type"),
     "/api/parking/reservations/{id}/release": ("force", "reason"),
+    "/api/vehicles": ("vin_exempt_reason", "currency", "reserve_price", "buy_now_price"),
     "/api/workshop/customers": ("user",),
     "/api/workshop/customers/{id}": ("user",),
     "/api/workshop/products/{id}/adopt": ("part", "supplier"),
     "/api/workshop/inventory": ("supplier",),
     "/api/workshop/inventory/{id}": ("supplier",),
+}
+STEPS = [{"up_to": "999.99", "step": "10.00"}, {"up_to": None, "step": "25.00"}]
+FEES = {
+    "kind": "percent",
+    "percent": "5.00",
+    "minimum": None,
+    "maximum": None,
+    "tiers": [],
+    "tax_rates": {},
+    "taxable": [],
 }
 DAY = {"first": "2026-01-05T08:00:00Z", "second": "2026-01-05T18:00:00Z"}
 
@@ -126,6 +138,14 @@ def _members_that_exist(path: str) -> dict[str, Any]:
         return {"vin": VIN} | ({"customer": int(customer)} if customer else {})
     if path == "/api/parking/reservations" and "FUZZ_LOT" in os.environ:
         return {"lot": int(os.environ["FUZZ_LOT"]), "plate": f"FZ {next(PLATES)}"}
+    if path == "/api/vehicles":
+        return {"vin": VIN}
+    if path.startswith("/api/increment-tables"):
+        return {"tiers": STEPS}
+    if path.startswith("/api/fee-schedules"):
+        return FEES | {"valid_from": "2036-01-01T00:00:00Z"}
+    if path.endswith("/reserve"):
+        return {"reserve_price": None}
     if path.endswith("/reassign") and "FUZZ_USER" in os.environ:
         return {"owner": int(os.environ["FUZZ_USER"])}
     return {}

@@ -71,7 +71,7 @@ def _announce(port: int, admin_path: str) -> None:
         administrator, customer = PEOPLE[0].email, PEOPLE[-1].email
         print(
             f"\n  Forecourt is ready: http://localhost:{port}/api/docs"
-            f"\n  A live auction: http://localhost:{port}/api/auctions?status=live lists them, /auctions/<id>/live shows one"
+            f"\n  Live auctions: http://localhost:{port}/api/auctions?status=live, each with a page /auctions/<id>/live"
             f"\n  Admin: http://localhost:{port}/{admin_path}/ as {administrator} (a customer: {customer})"
             f"\n  Password: {PASSWORD}. The first sync fills the registry within a minute. Ctrl-C stops everything.\n",
             flush=True,
