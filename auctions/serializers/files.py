@@ -107,7 +107,10 @@ class ImageOrderSerializer(StrictSerializer):
     """Every photo of the listing, the first one first."""
 
     order = StrictListField(
-        child=StrictCharField(pattern=UUID_PATTERN, max_length=36), max_length=MOST_IMAGES, allow_empty=True
+        child=StrictCharField(pattern=UUID_PATTERN, max_length=36),
+        max_length=MOST_IMAGES,
+        allow_empty=True,
+        required=False,
     )
 
     def validate_order(self, value: list[str]) -> list[UUID]:

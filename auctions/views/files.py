@@ -246,15 +246,19 @@ class ListingImageViewSet(OfListing, ListMixin, RetrieveMixin, CreateMixin, Upda
         request=ImageOrderSerializer,
         responses={200: ImageOrderSerializer},
         summary="Put a listing's photos in order",
-        description=f"All of them in one call: 422 `not_the_images` when one is missing or too many. {_LOCKED}",
+        description=f"All of them in one call: 422 `not_the_images` when one is missing or too many. "
+        f"Without `order` nothing changes. {_LOCKED}",
         examples=[ORDER],
     )
     @action(detail=False, methods=["patch"], pagination_class=None, serializer_class=ImageOrderSerializer)
     def reorder(self, request: Request, vehicle_pk: int) -> Response:
         self.own()
         data = self.validated(ImageOrderSerializer)
-        images.reorder_images(listing_id=self.listing_pk, **data)
-        return Response(self.represent(data, ImageOrderSerializer))
+        if data:
+            images.reorder_images(listing_id=self.listing_pk, **data)
+        present = ListingImage.objects.filter(listing_id=self.listing_pk).order_by("position")
+        order = [str(pk) for pk in present.values_list("pk", flat=True)]
+        return Response(self.represent({"order": order}, ImageOrderSerializer))
 
     reorder.query_class = None  # type: ignore[attr-defined]
 
@@ -413,7 +417,7 @@ class FileView(ApiView):
     @extend_schema(
         summary="Download a file",
         description="At an address that this service signed a few minutes ago; all others are 404.",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={(200, kind): OpenApiTypes.BINARY for kind in files.DOCUMENT_TYPES},
     )
     def get(self, request: Request, token: str) -> FileResponse:
         try:

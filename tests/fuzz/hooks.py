@@ -140,9 +140,9 @@ def _members_that_exist(path: str) -> dict[str, Any]:
         return {"lot": int(os.environ["FUZZ_LOT"]), "plate": f"FZ {next(PLATES)}"}
     if path == "/api/vehicles":
         return {"vin": VIN}
-    if path.startswith("/api/increment-tables"):
+    if path in ("/api/increment-tables", "/api/increment-tables/{id}"):
         return {"tiers": STEPS}
-    if path.startswith("/api/fee-schedules"):
+    if path in ("/api/fee-schedules", "/api/fee-schedules/{id}"):
         return FEES | {"valid_from": "2036-01-01T00:00:00Z"}
     if path.endswith("/reserve"):
         return {"reserve_price": None}
