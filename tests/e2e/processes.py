@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -128,6 +132,9 @@ def running_platform(folder: Path, commands: dict[str, list[str]], **environment
         }
         | environment,
     )
+    database = platform.environment["DATABASE_URL"].partition("sqlite:///")[2]
+    if database and not Path(database).exists():
+        shutil.copy(_migrated_file(), database)
     try:
         platform.prepare()
         for name, command in commands.items():
@@ -159,13 +166,46 @@ def _database(beside: str) -> Iterator[str]:
     name = f"forecourt_e2e_{os.getpid()}_{next(_numbers)}"
     server = f"host={folder}" if folder else f"host={parts.hostname} port={parts.port or 5432}"
     login = f"user={parts.username} password={parts.password or ''}"
-    with psycopg.connect(f"{server} {login} dbname=postgres", autocommit=True) as connection:
+    url = urlunsplit(parts._replace(path=f"{folder}/{name}"))
+    administration = f"{server} {login} dbname=postgres"
+    with psycopg.connect(administration, autocommit=True) as connection:
+        template = f"forecourt_e2e_{os.getpid()}_template"
+        _make_template(administration, template, url.replace(name, template))
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:
-            yield urlunsplit(parts._replace(path=f"{folder}/{name}"))
+            yield url
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@cache
+def _make_template(administration: str, name: str, url: str) -> None:
+    """Once a process: a dozen platforms begin with the same migrated tables."""
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    _migrate(url)
+    atexit.register(_drop, administration, name)
+
+
+def _drop(administration: str, name: str) -> None:
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@cache
+def _migrated_file() -> Path:
+    """The same for the embedded default."""
+    folder = Path(tempfile.mkdtemp(prefix="forecourt-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _migrate(f"sqlite:///{folder}/template.sqlite3")
+    return folder / "template.sqlite3"
+
+
+def _migrate(url: str) -> None:
+    environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120)
 
 
 def _free_port() -> int:
