@@ -95,13 +95,14 @@ check: $(DEV) ## Check migrations, schema, deployment settings and what the repo
 	@$(call production,check --deploy --fail-level WARNING)
 	@! git grep -nIE $(LEAKS) -- . ':!Makefile' ':!*.svg' || { echo "Secrets or paths of one machine in the repository"; exit 1; }
 
-# Walks of all operations, where the database makes no difference: in `make ci` PostgreSQL's run has them.
-ANY_DATABASE := --ignore=tests/security --ignore=tests/test_permissions.py --ignore=tests/auctions/test_secrets.py
+# Where the database makes no difference, above all walks of all operations: in `make ci` PostgreSQL's run has them.
+ANY_DATABASE := $(addprefix --ignore=tests/,security test_permissions.py auctions/test_secrets.py auctions/test_s3.py \
+	common/test_http.py common/test_http_tls.py)
 
 .PHONY: ci
 ci: lint check ## Everything that must hold before a change lands
-	$(PYTEST) --cov --cov-report=term:skip-covered
-	$(MAKE) test-sqlite SQLITE_ARGS='$(ANY_DATABASE)' $(if $(NEWER),VENV=.venv-newer PYTHON=$(NEWER))
+	$(PYTEST)
+	$(MAKE) test-sqlite SQLITE_ARGS='$(ANY_DATABASE) --cov --cov-report=term:skip-covered' $(if $(NEWER),VENV=.venv-newer PYTHON=$(NEWER))
 	$(MAKE) fuzz-short
 
 ##@ Make

@@ -16,6 +16,7 @@ from auctions.models import Auction, SavedSearch
 from auctions.serializers.auctions import own_bids_of
 from auctions.serializers.watching import SavedSearchSerializer, WatchedAuctionSerializer
 from auctions.services import searches, watching
+from auctions.views.examples import LIVE
 from common import clock
 from common.permissions import SignedIn
 from common.serializers import EmptySerializer
@@ -23,27 +24,7 @@ from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, Retri
 
 WATCHED = OpenApiExample(
     "a watched auction",
-    value={
-        "title": "2018 Honda Accord",
-        "id": 17,
-        "listing": 9,
-        "status": "live",
-        "is_open": True,
-        "starts_at": "2025-02-22T18:30:00Z",
-        "ends_at": "2025-03-01T18:30:00Z",
-        "original_ends_at": "2025-03-01T18:30:00Z",
-        "price": "8100.00",
-        "min_next": "8350.00",
-        "bid_count": 12,
-        "reserve_status": "not_met",
-        "buy_now": "12500.00",
-        "leader_alias": "Bidder 4",
-        "your_alias": None,
-        "your_max": None,
-        "currency": "USD",
-        "event_seq": 22,
-        "server_time": "2025-02-28T09:12:44.104512Z",
-    },
+    value={"title": "2018 Honda Accord", **LIVE},
     response_only=True,
 )
 ACCORDS = {

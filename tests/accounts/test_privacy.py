@@ -108,6 +108,7 @@ def test_every_text_column_of_a_kept_row_is_blank_or_neutral(make_user, as_user,
     User.objects.filter(pk=user.pk).update(**values)
     client.delete(ME)
     kept = User.objects.filter(pk=user.pk).values(*texts).get()
+    kept.pop("password")  # Unusable, and random: it may hold the mark by chance.
     assert {name for name, value in kept.items() if value and "X9" in value} == set()
 
 

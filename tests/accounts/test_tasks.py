@@ -115,4 +115,4 @@ def test_the_doorbell_rings_after_the_commit_and_not_after_a_rollback(
     with mock.patch("celery.app.base.Celery.send_task") as send, django_capture_on_commit_callbacks(execute=True):
         row = notify(user=user, kind="export_ready", title="Ready")
         send.assert_not_called()
-    send.assert_called_once_with("accounts.tasks.deliver_notification", args=(row.pk,))
+    send.assert_called_once_with("accounts.tasks.deliver_notification", args=(row.pk,), countdown=None)

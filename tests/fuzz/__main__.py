@@ -45,9 +45,9 @@ def main() -> int:
         with fuzz_server() as server:
             red += _all_checks(server, seed=seed, examples=options.examples, phases=options.phases)
         with fuzz_server(whose="alice") as server:
-            red += [f"two users, seed {seed}"] * (_two_users(server, seed, options.examples) != 0)
+            red += [f"two users, seed {seed}"] * (_two_users(server, seed, options.examples, options.phases) != 0)
         with fuzz_server(application="tests.fuzz.leaky:application", whose="alice") as server:
-            if _two_users(server, seed, options.examples) == 0:
+            if _two_users(server, seed, options.examples, options.phases) == 0:
                 red.append(f"seed {seed} did not find the planted leak: its two-user run proves nothing")
     for finding in red:
         print(f"FUZZ: {finding}")
@@ -91,7 +91,7 @@ def _run(server: FuzzServer, token: str, seed: int, examples: int, phases: str, 
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
+def _two_users(server: FuzzServer, seed: int, examples: int, phases: str) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         people = [
@@ -102,7 +102,7 @@ def _two_users(server: FuzzServer, seed: int, examples: int) -> int:
         command = [
             str(ST), "--config-file", str(folder / "st.toml"), "--no-color", "run",
             f"{server.url}/api/schema", "--url", server.url, "-n", str(examples), "--seed", str(seed),
-            "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none",
+            "--include-path-regex", OWNER_PRIVATE, "--generation-database", "none", "--phases", phases,
         ]  # fmt: skip
         facts = {"FUZZ_POOLS": server.facts["pools"], "FUZZ_LOT": str(server.facts["lot"])}
         return subprocess.run(command, env=os.environ | HOOKS | facts, check=False).returncode
