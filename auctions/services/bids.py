@@ -26,11 +26,11 @@ from auctions.services.rows import lock_row
 from auctions.services.states import Change, lock_auction, open_auction
 from common.clock import lock_clock
 from common.errors import Conflict, DomainError, Forbidden, NotFound
+from common.money import ZERO
 from common.prepared import fetch_prepared
 
 Position = Literal["leading", "outbid"]
 POSITIONS = ("leading", "outbid", "withdrawn")  # The last one only in lists: of a bid that was voided.
-ZERO = Decimal("0.00")
 
 _BIDS = Counter(
     "auction_bids_total", "Bids and purchases by how they ended: a position, `bought` or a code.", ["result"]
