@@ -250,7 +250,7 @@ def _many(db: None) -> None:
     Listing.objects.bulk_create(
         Listing(
             seller_id=first.seller_id, vehicle=vehicle, status="active" if number % 2 else "archived", year=2000,
-            make=f"Make {number % 50}", make_key=f"make {number % 50}", model="M", model_key="m", mileage=number,
+            make=f"Make {number % 500}", make_key=f"make {number % 500}", model="M", model_key="m", mileage=number,
             starting_price=1 + number, currency="USD", published_at=now - timedelta(minutes=number),
             submitted_at=now,
         )
@@ -259,7 +259,6 @@ def _many(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE auctions_listing")
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
 
 
 @pytest.mark.postgres
