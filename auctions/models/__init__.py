@@ -9,6 +9,7 @@ from auctions.models.auctions import (
     Bid,
     IncrementTable,
 )
+from auctions.models.delivery import GatePass, TitleDeadline, TitleTransfer, TransportOrder
 from auctions.models.listings import (
     BodyType,
     Condition,
@@ -24,7 +25,20 @@ from auctions.models.listings import (
     Transmission,
     Upload,
 )
-from auctions.models.orders import FeeSchedule, Order, OrderQuerySet
+from auctions.models.money import (
+    CreditNote,
+    Invoice,
+    InvoiceLine,
+    LedgerAudit,
+    OfOrderQuerySet,
+    Payment,
+    Payout,
+    Refund,
+    SaleSequence,
+    WebhookEvent,
+)
+from auctions.models.offers import Offer, OfferQuerySet
+from auctions.models.orders import FeeSchedule, Order, OrderQuerySet, SettlementEvent
 from auctions.models.watching import SavedSearch, SearchMatch, Watch
 
 __all__ = [
@@ -36,22 +50,39 @@ __all__ = [
     "Bid",
     "BodyType",
     "Condition",
+    "CreditNote",
     "Drivetrain",
     "FeeSchedule",
     "FuelType",
+    "GatePass",
     "IncrementTable",
+    "Invoice",
+    "InvoiceLine",
+    "LedgerAudit",
     "Listing",
     "ListingDocument",
     "ListingEvent",
     "ListingImage",
     "ListingQuerySet",
     "OdometerStatus",
+    "OfOrderQuerySet",
+    "Offer",
+    "OfferQuerySet",
     "Order",
     "OrderQuerySet",
+    "Payment",
+    "Payout",
+    "Refund",
+    "SaleSequence",
     "SavedSearch",
     "SearchMatch",
+    "SettlementEvent",
+    "TitleDeadline",
+    "TitleTransfer",
     "TitleType",
     "Transmission",
+    "TransportOrder",
     "Upload",
     "Watch",
+    "WebhookEvent",
 ]

@@ -16,13 +16,11 @@ from django.db import transaction
 from auctions import bidding
 from auctions.metrics import CLOSE_LAG
 from auctions.models import Auction, AuctionEvent, AuctionLogEntry, Listing, Order
+from auctions.services.sales import make_order
 from auctions.services.states import Change, lock_auction, lock_listing, move_listing, open_auction
-from cars.models import VehicleEvent
-from cars.services import record_event
 from common.clock import lock_clock
 from common.errors import NotFound
 from common.sweeps import SweepResult, sweep, sweep_ids
-from common.text import new_reference
 
 
 def lock_with_listing(auction_id: int) -> tuple[Listing, Auction]:
@@ -75,24 +73,6 @@ def finish_bought(*, change: Change, listing: Listing) -> Order:
     return _sell(change.auction, listing, now=change.at)
 
 
-def make_order(*, auction: Auction, listing: Listing, buyer_id: int, now: datetime) -> Order:
-    """The unpaid sale of a locked auction at its price, on the fees that it took over when it went live. Constraints
-    allow one order per auction and per listing that is not dead."""
-    if auction.price is None:
-        raise RuntimeError("An auction without a price has nothing to sell for.")
-    return Order.objects.create(
-        order_number=new_reference("FO"),
-        auction=auction,
-        listing=listing,
-        buyer_id=buyer_id,
-        seller_id=auction.seller_id,
-        hammer_price=auction.price,
-        currency=auction.currency,
-        fee_schedule=auction.fee_schedule,
-        created_at=now,
-    )
-
-
 def _open(auction: Auction, *, now: datetime) -> None:
     open_auction(auction, at=now)
 
@@ -107,18 +87,14 @@ def _announce_end(change: Change) -> None:
 
 
 def _sell(auction: Auction, listing: Listing, *, now: datetime) -> Order:
-    """To whoever leads: order, listing, and the vehicle's own history, where the price stays between its owner and
-    staff."""
-    if auction.leader_id is None:
+    """To whoever leads, at the price and on the fees that the auction took over when it went live."""
+    if auction.leader_id is None or auction.price is None or auction.fee_schedule is None:
         raise RuntimeError("An auction without a leader has nobody to sell to.")
-    order = make_order(auction=auction, listing=listing, buyer_id=auction.leader_id, now=now)
-    move_listing(listing, Listing.Status.PENDING_SALE, actor=None, now=now, reason=f"Order {order.order_number}.")
-    record_event(
-        vehicle=listing.vehicle,
-        kind=VehicleEvent.Kind.BID_WON,
-        actor=None,
-        at=now,
-        reference=f"order:{order.pk}",
-        private_summary=f"Sold at auction for {auction.price} {auction.currency}.",
+    return make_order(
+        listing=listing,
+        auction=auction,
+        buyer_id=auction.leader_id,
+        price=auction.price,
+        fee_schedule=auction.fee_schedule,
+        now=now,
     )
-    return order

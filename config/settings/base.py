@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -376,6 +377,11 @@ EXPORT_FOLDER = Path(env.str("EXPORT_FOLDER", default=str(DATA_DIR / "exports"))
 EXPORT_KEEP_DAYS = 7
 PLATE_RETENTION_DAYS = env.int("PLATE_RETENTION_DAYS", default=0)  # 0 keeps plates.
 AUCTION_MIN_DURATION_S = env.int("AUCTION_MIN_DURATION_S", default=600)
+OFFER_TTL_S = env.int("OFFER_TTL_S", default=24 * 3600)
+ORDER_PAYMENT_DUE_S = env.int("ORDER_PAYMENT_DUE_S", default=7 * 24 * 3600)
+ORDER_DEFAULT_AFTER_S = env.int("ORDER_DEFAULT_AFTER_S", default=7 * 24 * 3600)  # Once it is overdue.
+TITLE_DUE_DAYS = env.int("TITLE_DUE_DAYS", default=30)
+REFUND_APPROVAL_LIMIT = Decimal(env.str("REFUND_APPROVAL_LIMIT", default="500.00"))
 LISTING_IMAGE_MAX_BYTES = env.int("LISTING_IMAGE_MAX_BYTES", default=10 * 1024 * 1024)
 LISTING_DOCUMENT_MAX_BYTES = env.int("LISTING_DOCUMENT_MAX_BYTES", default=20 * 1024 * 1024)
 # Of POST /api/uploads alone: the largest file, and what the form around it takes.

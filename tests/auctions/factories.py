@@ -11,7 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from auctions.fees import DEFAULT_SCHEDULE
-from auctions.models import Auction, Listing, Order
+from auctions.models import Auction, Invoice, Listing, Offer, Order, Payment
+from auctions.models.orders import PAID_ORDER
 from auctions.services.states import lock_auction, open_auction
 from common.text import new_reference
 from tests.factories import UserFactory, VehicleFactory
@@ -100,6 +101,64 @@ class OrderFactory(factory.django.DjangoModelFactory):
     hammer_price = Decimal("1000.00")
     currency = "USD"
     fee_schedule = factory.LazyFunction(lambda: dict(DEFAULT_SCHEDULE))
+    payment_due_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=7))
+    default_at = factory.LazyAttribute(lambda order: order.payment_due_at + timedelta(days=7))
+    paid_at = factory.LazyAttribute(lambda order: timezone.now() if order.status in PAID_ORDER else None)
 
     class Meta:
         model = Order
+
+
+class OfferFactory(factory.django.DjangoModelFactory):
+    """A buyer's offer for an active listing, which its seller may decide on for a day."""
+
+    kind = "pre_auction"
+    listing = factory.SubFactory(ListingFactory)
+    buyer = factory.SubFactory(BidderFactory)
+    seller = factory.SelfAttribute("listing.seller")
+    made_by = "buyer"
+    amount = Decimal("900.00")
+    currency = "USD"
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=1))
+    decided_at = factory.LazyAttribute(lambda offer: None if offer.status == "pending" else timezone.now())
+    status = "pending"
+
+    class Meta:
+        model = Offer
+
+
+class InvoiceFactory(factory.django.DjangoModelFactory):
+    """An open invoice over 1,000.00 + 250.00 + 75.00 of an unpaid order, without its lines' rows."""
+
+    order = factory.SubFactory(OrderFactory)
+    year = 2020
+    sequence = factory.Sequence(lambda n: n + 1)
+    number = factory.LazyAttribute(lambda invoice: f"SINV-{invoice.year}-{invoice.sequence:06d}")
+    buyer_name = "Ada Bidder"
+    buyer_email = factory.SelfAttribute("order.buyer.email")
+    vehicle_text = "2018 Honda Accord"
+    currency = "USD"
+    subtotal = Decimal("1325.00")
+    tax_total = Decimal("0.00")
+    total = Decimal("1325.00")
+    issued_at = factory.LazyFunction(timezone.now)
+    due_at = factory.SelfAttribute("order.payment_due_at")
+
+    class Meta:
+        model = Invoice
+
+
+class PaymentFactory(factory.django.DjangoModelFactory):
+    """A payment by the sandbox that is on its way."""
+
+    order = factory.SubFactory(OrderFactory)
+    provider = "sandbox"
+    provider_ref = factory.Sequence(lambda n: f"sb_{n}")
+    amount = Decimal("1325.00")
+    currency = "USD"
+    status = "processing"
+    created_by = factory.SelfAttribute("order.buyer")
+    succeeded_at = factory.LazyAttribute(lambda payment: timezone.now() if payment.status == "succeeded" else None)
+
+    class Meta:
+        model = Payment

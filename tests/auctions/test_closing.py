@@ -136,7 +136,10 @@ def test_a_sale_without_a_buyer_or_a_price_is_impossible() -> None:
     with pytest.raises(RuntimeError, match="nobody"):
         closing._sell(auction, auction.listing, now=now)
     with pytest.raises(RuntimeError, match="price"):
-        closing.make_order(auction=auction, listing=auction.listing, buyer_id=BidderFactory().pk, now=now)
+        closing.make_order(
+            auction=auction, listing=auction.listing, buyer_id=BidderFactory().pk, price=auction.price,
+            fee_schedule=auction.fee_schedule, now=now,
+        )  # fmt: skip
 
 
 # --- The instant

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Round
 from django.utils import timezone
 
+from common.numbering import NumberSequence
 from workshop.models.people import Customer
 from workshop.models.stock import PRICE, QUANTITY
 from workshop.models.tickets import RATE, ServiceTicket
@@ -19,17 +20,14 @@ from workshop.models.tickets import RATE, ServiceTicket
 ADDS_UP = Q(total=Round(F("subtotal") + F("tax_total"), precision=PRICE["decimal_places"]))
 
 
-class DocumentSequence(models.Model):
-    """The last number given in a year, of invoices or credit notes. Locked while one is given, so that a number whose
-    transaction fails is given again: no gaps."""
+class DocumentSequence(NumberSequence):
+    """The last number given in a year, of invoices or credit notes (`common.numbering`)."""
 
     class Kind(models.TextChoices):
         INVOICE = "invoice"
         CREDIT_NOTE = "credit_note"
 
     kind = models.CharField(max_length=11, choices=Kind)
-    year = models.PositiveSmallIntegerField()
-    last = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "year"], name="document_sequence_unique")]

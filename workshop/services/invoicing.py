@@ -16,6 +16,7 @@ from django.db import transaction
 from accounts.models import User
 from common.errors import Conflict
 from common.money import ZERO, Amounts, total_of
+from common.numbering import next_number
 from workshop.calendar import business_day
 from workshop.models import DocumentSequence, FeeLine, Invoice, InvoiceLine, Job, LabourLine, PartLine, ServiceTicket
 from workshop.pricing import Line, amounts_of_line, lines_of
@@ -110,13 +111,8 @@ def settle_invoice(invoice: Invoice, *, actor: User, now: datetime, void: bool =
 
 
 def give_number(*, kind: DocumentSequence.Kind, year: int) -> tuple[int, str]:
-    """The next number of a year, as a count and as text. No gaps: the sequence stays locked to the end of the caller's
-    transaction, and a number whose transaction fails is given again."""
-    DocumentSequence.objects.get_or_create(kind=kind, year=year)
-    sequence = DocumentSequence.objects.select_for_update(of=("self",), no_key=True).get(kind=kind, year=year)
-    sequence.last += 1
-    sequence.save(update_fields=["last"])
-    return sequence.last, f"{PREFIXES[kind]}-{year}-{sequence.last:06d}"
+    """The next number of a year, as a count and as text; see `common.numbering`."""
+    return next_number(DocumentSequence, kind=kind, year=year, prefix=PREFIXES[kind])
 
 
 def _status_of(invoice: Invoice) -> Invoice.Status:
