@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from accounts.models import User
-from auctions.models import CreditNote, Invoice, Listing, Order, Refund, SaleSequence
+from auctions.models import CreditNote, Invoice, Listing, Order, Refund
 from auctions.models.orders import UNPAID_ORDER
+from auctions.services.numbers import CREDIT_NOTE, give_number
 from auctions.services.sales import mark_paid
 from auctions.services.settling import Subject, lock_order, record
 from auctions.services.states import lock_listing
 from common.errors import NotFound
 from common.money import ZERO
-from common.numbering import next_number
 
 
 class Account(NamedTuple):
@@ -87,10 +87,10 @@ def credit_invoice(
     invoice = account.invoice
     if invoice is None:
         raise RuntimeError("Nothing to credit without an invoice.")
-    sequence, number = next_number(SaleSequence, kind=SaleSequence.Kind.CREDIT_NOTE, year=now.year, prefix="SCN")
+    year, sequence, number = give_number(CREDIT_NOTE, now=now)
     note = CreditNote.objects.create(
         number=number,
-        year=now.year,
+        year=year,
         sequence=sequence,
         invoice=invoice,
         refund=refund,

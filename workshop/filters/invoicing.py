@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from common.calendar import start_of
 from common.filters import (
     ChoiceFilter,
     DateFilter,
@@ -16,7 +17,6 @@ from common.filters import (
     StrictFilterSet,
     TextFilter,
 )
-from workshop.calendar import start_of
 from workshop.models import Invoice
 
 

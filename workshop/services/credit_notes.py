@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from accounts.models import User
+from common.calendar import business_day
 from common.errors import Conflict, Unprocessable
 from common.money import ZERO, Amounts, priced, total_of
-from workshop.calendar import business_day
 from workshop.models import CreditNote, CreditNoteLine, DocumentSequence, Invoice
 from workshop.services.invoicing import InvoiceVoid, give_number, lock_invoice, settle_invoice
 

@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
+from common.calendar import business_day
 from common.errors import Conflict
 from common.money import ZERO, Amounts, total_of
 from common.numbering import next_number
-from workshop.calendar import business_day
 from workshop.models import DocumentSequence, FeeLine, Invoice, InvoiceLine, Job, LabourLine, PartLine, ServiceTicket
 from workshop.pricing import Line, amounts_of_line, lines_of
 from workshop.services.messages import INVOICE_ISSUED, tell_customer

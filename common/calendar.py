@@ -1,4 +1,4 @@
-"""Days of business. A document is dated where the workshop is, whatever day it is in Greenwich."""
+"""Days of business. A document is dated where the house is, whatever day it is in Greenwich."""
 
 from __future__ import annotations
 
