@@ -41,3 +41,18 @@ class HasPerm(BasePermission):
 
     def has_permission(self, request: Any, view: Any) -> bool:
         return bool(request.user and request.user.is_authenticated and request.user.has_perm(self.perm))
+
+
+class ObjectPerm(BasePermission):
+    """Holders of one model permission, asked once the object is found: to whom it is hidden it is 404 and not 403. Make
+    one with `ObjectPerm.of("workshop.change_serviceticket")`."""
+
+    perm = ""
+
+    @classmethod
+    @cache
+    def of(cls, perm: str) -> type[ObjectPerm]:
+        return type(f"ObjectPerm_{perm.replace('.', '_')}", (cls,), {"perm": perm})
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return bool(request.user.has_perm(self.perm))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from rest_framework.permissions import BasePermission
@@ -15,21 +14,6 @@ class WritesCustomer(BasePermission):
 
     def has_object_permission(self, request: Any, view: Any, obj: Customer) -> bool:
         return obj.user_id == request.user.pk or bool(request.user.has_perm("workshop.change_customer"))
-
-
-class ObjectPerm(BasePermission):
-    """Holders of one model permission, asked once the object is found: to whom it is hidden it is 404 and not 403. Make
-    one with `ObjectPerm.of("workshop.change_serviceticket")`."""
-
-    perm = ""
-
-    @classmethod
-    @cache
-    def of(cls, perm: str) -> type[ObjectPerm]:
-        return type(f"ObjectPerm_{perm.replace('.', '_')}", (cls,), {"perm": perm})
-
-    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
-        return bool(request.user.has_perm(self.perm))
 
 
 class WorksOnTicket(BasePermission):

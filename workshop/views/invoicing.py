@@ -19,14 +19,13 @@ from rest_framework.reverse import reverse
 from accounts.idempotency import idempotent
 from common import clock
 from common.conditional import etag_of, is_current, tag_of
-from common.permissions import SignedIn
+from common.permissions import ObjectPerm, SignedIn
 from common.renderers import JSONRenderer, dump_json
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
 from workshop import pdf
 from workshop.filters.invoicing import InvoiceFilter
 from workshop.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from workshop.models.stock import QUANTITY
-from workshop.permissions import ObjectPerm
 from workshop.serializers.invoicing import (
     CreditNoteCreateSerializer,
     CreditNoteSerializer,

@@ -12,10 +12,10 @@ from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
-from common.permissions import SignedIn
+from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, RetrieveMixin, command, reading
 from workshop.models import FeeLine, Job, LabourLine, PartLine, TimeEntry
-from workshop.permissions import ObjectPerm, WorksOnTicket
+from workshop.permissions import WorksOnTicket
 from workshop.serializers.jobs import (
     AuthoriseJobSerializer,
     ChangePartLineSerializer,

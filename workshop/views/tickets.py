@@ -15,12 +15,12 @@ from rest_framework.reverse import reverse
 from accounts.idempotency import idempotent
 from common import clock
 from common.pagination import CursorPagination
-from common.permissions import SignedIn
+from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, UpdateMixin, command, reading
 from workshop.filters.tickets import OwnTicketFilter, TicketFilter
 from workshop.models import Job, LabourLine, ServiceTicket
 from workshop.models.tickets import ServiceTicketQuerySet
-from workshop.permissions import ObjectPerm, WorksOnTicket
+from workshop.permissions import WorksOnTicket
 from workshop.serializers.jobs import JobSerializer
 from workshop.serializers.tickets import (
     CancelTicketSerializer,
