@@ -15,3 +15,4 @@ if str(DATABASES["default"]["ENGINE"]).endswith("sqlite3"):
     # A file, because threads of one test need connections of their own to the same data.
     DATABASES["default"]["TEST"] = {"NAME": str(DATABASES["default"]["NAME"]) + ".test"}
 AUCTION_MIN_DURATION_S = 5
+WHITENOISE_AUTOREFRESH = True  # Else every client of every test looks through all static files first.
