@@ -100,6 +100,7 @@ class OrderFactory(factory.django.DjangoModelFactory):
     order_number = factory.LazyFunction(lambda: new_reference("FO"))
     hammer_price = Decimal("1000.00")
     currency = "USD"
+    status = "awaiting_payment"
     fee_schedule = factory.LazyFunction(lambda: dict(DEFAULT_SCHEDULE))
     payment_due_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=7))
     default_at = factory.LazyAttribute(lambda order: order.payment_due_at + timedelta(days=7))
