@@ -1,5 +1,7 @@
 """Payouts: what the seller gets. One per order, under the order's lock; its amount never changes.
 
+Finance pays outside of this system and writes down the bank's reference; a job reminds them of what is due.
+
 Lock order: order -> payout.
 """
 
@@ -9,15 +11,32 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
 from django.db import transaction
+from django.db.models import Count, Sum
 
-from accounts.models import User
+from accounts.models import Notification, User
+from accounts.notifications import Message, notify_many
+from accounts.registry import MailContent, NotificationKind, notification_kinds
 from auctions.models import Order, Payout
 from auctions.services.settling import begin, lock_order, move
 from common.errors import NotFound
 from common.money import to_cents
 
 Status = Payout.Status
+PAYOUTS_DUE = "payouts_due"
+
+
+def register_kinds() -> None:
+    """Called once the apps are ready."""
+    entry = NotificationKind(label="Sellers who wait for their money", build_mail=_mail)
+    notification_kinds.register(PAYOUTS_DUE, entry)
+
+
+def _mail(notification: Notification) -> MailContent:
+    link = f"{settings.BACKEND_URL}/api/payouts?status=due"
+    return MailContent(notification.title, notification.body, link=link, link_label="See the payouts")
 
 
 def make_payout(order: Order, *, actor: User | None, now: datetime) -> Payout:
@@ -71,6 +90,26 @@ def pay_payout(*, payout_id: int, reference: str, actor: User, now: datetime) ->
     details = _facts(payout) | {"reference": reference}
     move(payout, Status.PAID, actor=actor, now=now, details=details, reference=reference, paid_at=now, paid_by=actor)
     return payout
+
+
+@transaction.atomic
+def remind_of_payouts(*, now: datetime) -> int:
+    """Tell those who pay, once a day, how many payouts are due and what they come to. The number of those told."""
+    sums = Payout.objects.filter(status=Status.DUE).values("currency").annotate(count=Count("id"), sum=Sum("amount"))
+    due = list(sums.order_by("currency"))
+    if not due:
+        return 0
+    count = sum(row["count"] for row in due)
+    title = "1 payout is due" if count == 1 else f"{count} payouts are due"
+    amounts = ", ".join(f"{row['sum']:,.2f} {row['currency']}" for row in due)
+    body = f"Sellers wait for {amounts}."
+    payers = ModelBackend().with_perm("auctions.change_payout").order_by("pk")
+    messages = [
+        Message(payer.pk, PAYOUTS_DUE, title, body, data={"count": count}, dedupe_key=f"{now:%Y-%m-%d}")
+        for payer in payers
+    ]
+    notify_many(messages, now=now)
+    return len(messages)
 
 
 def _locked() -> Any:

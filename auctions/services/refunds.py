@@ -1,13 +1,66 @@
-"""Refunds: money that goes back out of a payment, never more than came in."""
+"""Refunds: money that goes back out of a payment, never more than came in.
+
+An approved refund is reserved on its payment and keeps the car on the lot until the money is back. A wire is back once
+finance has approved it; other providers are asked by `send_refunds`, outside of any transaction, and again under the
+same key until they have answered: a refund that is in transit without the provider's reference was not taken over yet.
+
+Lock order: listing -> order -> invoice -> payment -> refund -> number of the credit note.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet, Sum
 
 from accounts.models import User
-from auctions.models import Payment, Refund
-from auctions.services.balances import Account
+from auctions.models import Payment, Refund, SettlementEvent
+from auctions.providers import provider_named
+from auctions.providers.base import ProviderError, Refunded
+from auctions.services.balances import Account, credit_invoice, lock_account, overpaid, take_money
+from auctions.services.gate_passes import issue_pass, revoke_pass
+from auctions.services.settling import Subject, begin, lock_order, move
+from common.doorbell import ring_on_commit
+from common.errors import Conflict, Forbidden, InvalidTransition, NotFound
+from common.money import ZERO
+from common.sweeps import SweepResult, sweep_ids
+
+log = structlog.get_logger(__name__)
+Status = Refund.Status
+
+
+class RefundExceedsPayment(Conflict):
+    """More than is left of the payment beside all refunds that were asked for: `meta.refundable`."""
+
+    code = "refund_exceeds_payment"
+    detail = "The refund exceeds what is left of the payment."
+
+
+class SecondPersonNeeded(Forbidden):
+    """Above the limit (`meta.limit`) nobody approves what they asked for themselves."""
+
+    code = "second_person_needed"
+    detail = "A refund of this size has to be approved by somebody else than who asked for it."
+
+
+# --- Asking and deciding
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def ask_for_refund(*, payment_id: int, amount: Decimal, reason: str, actor: User, now: datetime) -> Refund:
+    """As `request_refund`, with the locks. Raises NotFound too."""
+    payment = Payment.objects.filter(pk=payment_id).first()
+    if payment is None:
+        raise NotFound
+    account = lock_account(payment.order_id)
+    return request_refund(account, payment, amount=amount, reason=reason, actor=actor, now=now)
 
 
 def request_refund(
@@ -15,7 +68,141 @@ def request_refund(
 ) -> Refund:
     """Ask for some of a payment back, under the order's lock. All that is asked for and not rejected together never
     exceeds the payment. Raises RefundExceedsPayment (409), InvalidTransition (the payment has not succeeded)."""
-    raise NotImplementedError
+    payment = _lock_payment(payment.pk)
+    if payment.status != Payment.Status.SUCCEEDED:
+        raise InvalidTransition("Only a payment that has succeeded goes back.", meta={"from": payment.status})
+    left = refundable(payment)
+    if amount > left:
+        raise RefundExceedsPayment(attr="amount", meta={"refundable": left})
+    refund = Refund.objects.create(
+        payment=payment,
+        order=account.order,
+        amount=amount,
+        currency=payment.currency,
+        reason=reason,
+        requested_by=actor,
+    )
+    begin(refund, actor=actor, now=now, reason=reason, details=_facts(refund))
+    return refund
+
+
+def refundable(payment: Payment) -> Decimal:
+    """What is left of a payment after all refunds that were not rejected."""
+    asked: Decimal | None = payment.refunds.exclude(status=Status.REJECTED).aggregate(sum=Sum("amount"))["sum"]
+    return payment.amount - (asked or ZERO)
+
+
+@transaction.atomic
+def approve_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
+    """Reserve the money and send it back; the car stays where it is until then. Raises SecondPersonNeeded,
+    InvalidTransition, NotFound."""
+    account, refund = _lock_with_account(refund_id)
+    move(refund, Status.APPROVED, actor=actor, now=now, details=_facts(refund), decided_by=actor)
+    limit = settings.REFUND_APPROVAL_LIMIT
+    if refund.amount > limit and refund.requested_by_id == actor.pk:
+        raise SecondPersonNeeded(meta={"limit": limit})
+    payment = _lock_payment(refund.payment_id)
+    payment.refund_reserved += refund.amount
+    payment.save(update_fields=["refund_reserved", "updated_at"])
+    revoke_pass(account.order, reason="A refund was approved.", actor=actor, now=now)
+    if payment.provider == Payment.Provider.MANUAL:
+        _begin_attempt(refund, actor=actor, now=now)
+        return _finish(account, refund, actor=actor, now=now)
+    ring_on_commit("auctions.tasks.send_refunds")
+    return refund
+
+
+@transaction.atomic
+def reject_refund(*, refund_id: int, reason: str, actor: User, now: datetime) -> Refund:
+    """The money stays. Raises InvalidTransition, NotFound."""
+    refund = _lock_with_order(refund_id)
+    move(refund, Status.REJECTED, actor=actor, now=now, reason=reason, details=_facts(refund), decided_by=actor)
+    return refund
+
+
+@transaction.atomic
+def retry_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
+    """Send a refund that failed once more: another attempt for the provider. Raises InvalidTransition, NotFound."""
+    refund = _lock_with_order(refund_id)
+    if refund.status != Status.FAILED:
+        raise InvalidTransition("Only a refund that failed is sent again.", meta={"from": refund.status})
+    _begin_attempt(refund, actor=actor, now=now)
+    ring_on_commit("auctions.tasks.send_refunds")
+    return refund
+
+
+# --- Sending
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def send_refunds(*, now: datetime) -> SweepResult:
+    """Hand over what was approved or is to be sent again. What a provider cannot take at the moment stays due."""
+    return sweep_ids(_to_send(), partial(_send, now=now))
+
+
+def _to_send() -> QuerySet[Refund]:
+    return Refund.objects.filter(Q(status=Status.APPROVED) | Q(status=Status.IN_TRANSIT, provider_ref=""))
+
+
+def _send(refund_id: int, *, now: datetime) -> bool:
+    refund = _start(refund_id, now=now)
+    if refund is None:
+        return False
+    provider = provider_named(refund.payment.provider)
+    try:
+        answer = provider.send_refund(refund.payment, refund, idempotency_key=f"refund-{refund.pk}-{refund.attempt}")
+    except ProviderError as error:
+        if error.is_transient:
+            raise
+        answer = Refunded(provider_ref="", status=Status.FAILED, failure=str(error))
+    return _take_answer(refund, answer, now=now)
+
+
+@transaction.atomic
+def _start(refund_id: int, *, now: datetime) -> Refund | None:
+    """The refund with its payment and the attempt to make; None when somebody else has made it."""
+    _lock_with_order(refund_id)
+    refund = _to_send().select_related("payment").filter(pk=refund_id).first()
+    if refund is not None and refund.status == Status.APPROVED:
+        _begin_attempt(refund, actor=None, now=now)
+    return refund
+
+
+@transaction.atomic
+def _take_answer(sent: Refund, answer: Refunded, *, now: datetime) -> bool:
+    account, refund = _lock_with_account(sent.pk)
+    if (refund.status, refund.attempt) != (Status.IN_TRANSIT, sent.attempt):
+        return False  # A webhook was faster.
+    if answer.status == Status.IN_TRANSIT:
+        refund.provider_ref = answer.provider_ref
+        refund.save(update_fields=["provider_ref", "updated_at"])
+        return True
+    return finish_refund(
+        account,
+        refund,
+        succeeded=answer.status == Status.DONE,
+        failure=answer.failure,
+        provider_ref=answer.provider_ref,
+        actor=None,
+        now=now,
+    )
+
+
+def _begin_attempt(refund: Refund, *, actor: User | None, now: datetime) -> None:
+    move(
+        refund,
+        Status.IN_TRANSIT,
+        actor=actor,
+        now=now,
+        details=_facts(refund),
+        attempt=refund.attempt + 1,
+        provider_ref="",
+        failure="",
+    )
+
+
+# --- How it ends
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def finish_refund(
@@ -29,5 +216,91 @@ def finish_refund(
     now: datetime,
 ) -> bool:
     """What became of a refund that is on its way, under the order's lock. False, and nothing changes, when that was
-    known before: reports come twice and late."""
-    raise NotImplementedError
+    known before or is about an earlier attempt: reports come twice and late."""
+    refund = _locked().get(pk=refund.pk)
+    if _is_of_earlier_attempt(refund, provider_ref):
+        return False
+    if refund.status != Status.IN_TRANSIT:
+        if refund.status != (Status.DONE if succeeded else Status.FAILED):
+            # Nothing moves back by itself: finance has to look.
+            log.error("refund_report_contradicts", refund=refund.pk, status=refund.status, succeeded=succeeded)
+        return False
+    provider_ref = provider_ref or refund.provider_ref
+    if succeeded:
+        _finish(account, refund, actor=actor, now=now, provider_ref=provider_ref)
+        return True
+    details = _facts(refund) | {"provider_ref": provider_ref}
+    failure = failure[:200]
+    move(
+        refund,
+        Status.FAILED,
+        actor=actor,
+        now=now,
+        reason=failure,
+        details=details,
+        failure=failure,
+        provider_ref=provider_ref,
+    )
+    return True
+
+
+def _is_of_earlier_attempt(refund: Refund, provider_ref: str) -> bool:
+    if not provider_ref or refund.attempt <= 1:
+        return False
+    if refund.provider_ref:
+        return refund.provider_ref != provider_ref
+    # The present attempt was not taken over yet, or the report is faster than the answer.
+    failed = SettlementEvent.objects.filter(subject=Subject.REFUND, subject_id=refund.pk, new=Status.FAILED)
+    return failed.filter(details__provider_ref=provider_ref).exists()
+
+
+def _finish(account: Account, refund: Refund, *, actor: User | None, now: datetime, provider_ref: str = "") -> Refund:
+    """The money is back: the invoice asks for as much less, but for what the buyer had paid beyond it, and the car may
+    leave when nothing else stands against it."""
+    invoice = account.invoice
+    if invoice is None:
+        raise RuntimeError("Money without an invoice.")
+    move(refund, Status.DONE, actor=actor, now=now, details=_facts(refund), done_at=now, provider_ref=provider_ref)
+    credited = refund.amount - min(refund.amount, overpaid(invoice))
+    if credited:
+        reason = f"Refund {refund.pk}: {refund.reason}"
+        credit_invoice(account, credited, reason=reason, actor=actor, now=now, refund=refund)
+    take_money(account, -refund.amount, actor=actor, now=now)
+    issue_pass(account.order, actor=actor, now=now)
+    return refund
+
+
+# --- Locks
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _lock_with_account(refund_id: int) -> tuple[Account, Refund]:
+    account = lock_account(_order_of(refund_id))
+    return account, _locked().get(pk=refund_id)
+
+
+def _lock_with_order(refund_id: int) -> Refund:
+    lock_order(_order_of(refund_id))
+    refund: Refund = _locked().get(pk=refund_id)
+    return refund
+
+
+def _order_of(refund_id: int) -> int:
+    """Raises NotFound."""
+    order_id = Refund.objects.filter(pk=refund_id).values_list("order_id", flat=True).first()
+    if order_id is None:
+        raise NotFound
+    return order_id
+
+
+def _lock_payment(payment_id: int) -> Payment:
+    payment: Payment = Payment.objects.select_for_update(of=("self",), no_key=True).get(pk=payment_id)
+    return payment
+
+
+def _locked() -> Any:
+    return Refund.objects.select_for_update(of=("self",), no_key=True)
+
+
+def _facts(refund: Refund) -> dict[str, Any]:
+    return {"amount": str(refund.amount), "currency": refund.currency, "payment": refund.payment_id}
