@@ -12,10 +12,11 @@ from django.db.models import Model
 from django.utils import timezone
 
 from accounts.models import User
+from common import audits
 from tests.workshop.factories import PartFactory, PartLineFactory
 from tests.workshop.invoices import issued_invoice
 from workshop.models import Invoice, Part, PartLine, StockAudit, StockMovement
-from workshop.services import audit, stock
+from workshop.services import stock
 from workshop.services.audit import audit_stock
 from workshop.services.credit_notes import Credited, issue_credit_note
 from workshop.services.payments import record_payment
@@ -117,7 +118,7 @@ def test_a_credit_note_that_was_changed_by_hand_is_found(invoice: Invoice) -> No
 
 
 def test_the_details_are_capped_and_the_number_is_not(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "MOST_DETAILS", 2)
+    monkeypatch.setattr(audits, "MOST_DETAILS", 2)
     change(part, on_hand=9, reserved=1)
     result = audit_stock(now=NOW)
     assert (result.differences, len(result.details)) == (3, 2)
