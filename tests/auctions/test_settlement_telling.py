@@ -281,9 +281,8 @@ def test_the_pages_to_which_mails_to_staff_lead_exist(subject):
 
 def test_the_text_is_that_of_the_event_whatever_happened_since(order):
     happened(order, "order", "overdue", "awaiting_payment", details={"default_at": "2026-12-01T00:00:00+00:00"})
-    Order.objects.filter(pk=order.pk).update(
-        status="cancelled", default_at=timezone.now() + timezone.timedelta(days=90)
-    )
+    moved = {"default_at": timezone.now() + timedelta(days=90)}
+    Order.objects.filter(pk=order.pk).update(status="cancelled", **moved)
     tell()
     assert "Unpaid on 1 Dec 2026 at 00:00 UTC, the sale comes to nothing." in body_of(order.buyer)
     assert told(buyer=order.buyer) == {BUYER: [("order_overdue", "Your payment is late")]}
