@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -20,6 +20,7 @@ from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from common.calendar import start_of
 from common.fields import DATE_PATTERN, DATETIME_PATTERN, compile_pattern
 from common.routers import MAX_ID
 from common.text import natural_key
@@ -70,6 +71,15 @@ class TextFilter(StrictFilter):
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1, "maxLength": self.max_length, "pattern": self.pattern}
+
+
+class NumberFilter(TextFilter):
+    """A whole number of a document."""
+
+    meaning = "The whole number, whatever its case."
+
+    def parse(self, raw: str) -> str:
+        return super().parse(raw).upper()
 
 
 class KeyFilter(TextFilter):
@@ -180,6 +190,24 @@ class DateFilter(TextFilter):
 
     def parse(self, raw: str) -> date:
         return date.fromisoformat(super().parse(raw))
+
+
+class FromDayFilter(DateFilter):
+    """On this day of business or later."""
+
+    meaning = "On this day or later, where the house is."
+
+    def filter(self, qs: QuerySet[Any], value: date) -> QuerySet[Any]:
+        return qs.filter(**{f"{self.field_name}__gte": start_of(value)})
+
+
+class ToDayFilter(DateFilter):
+    """On this day of business or earlier."""
+
+    meaning = "On this day or earlier, where the house is."
+
+    def filter(self, qs: QuerySet[Any], value: date) -> QuerySet[Any]:
+        return qs.filter(**{f"{self.field_name}__lt": start_of(value + timedelta(days=1))})
 
 
 class DecimalFilter(TextFilter):

@@ -1,4 +1,4 @@
-"""Answers: JSON by orjson, and the browsable API for people who are signed in by session."""
+"""Answers: JSON by orjson, documents as PDF, and the browsable API for people who are signed in by session."""
 
 from __future__ import annotations
 
@@ -111,3 +111,15 @@ class ContentNegotiation(DefaultContentNegotiation):
             if request.META.get("HTTP_ACCEPT", "*/*") in ("*/*", renderers[0].media_type):
                 return renderers[0], renderers[0].media_type
         return super().select_renderer(request, renderers, format_suffix)
+
+
+class PDFRenderer(BaseRenderer):
+    """Lets a client ask for `application/pdf`. The document itself is sent as it is; only errors come by here."""
+
+    media_type = "application/pdf"
+    format = "pdf"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return dump_json(data)

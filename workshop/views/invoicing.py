@@ -8,19 +8,16 @@ from typing import Any
 from django.db.models import DecimalField, Prefetch, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework.decorators import action
-from rest_framework.renderers import BaseRenderer
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from accounts.idempotency import idempotent
 from common import clock
-from common.conditional import etag_of, is_current, tag_of
+from common.conditional import etag_of
+from common.pdf_views import PDFMixin, pdf_action
 from common.permissions import ObjectPerm, SignedIn
-from common.renderers import JSONRenderer, dump_json
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
 from workshop import pdf
 from workshop.filters.invoicing import InvoiceFilter
@@ -143,38 +140,6 @@ CREDIT_NOTE = OpenApiExample(
     },
     response_only=True,
 )
-_PDF_ANSWERS = {
-    (200, "application/pdf"): OpenApiTypes.BINARY,
-    304: OpenApiResponse(description="You have this version already."),
-}
-
-
-class PDFRenderer(BaseRenderer):
-    """Lets a client ask for `application/pdf`. The document itself is sent as it is; only errors come by here."""
-
-    media_type = "application/pdf"
-    format = "pdf"
-    charset = None
-    render_style = "binary"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return dump_json(data)
-
-
-class PDFMixin:
-    """Answers documents. Errors are JSON, also for those who asked for a PDF."""
-
-    def document(self: Any, request: Request, name: str, content: bytes) -> HttpResponse:
-        etag = tag_of(content)
-        if is_current(request, etag):
-            return HttpResponse(status=304, headers={"ETag": etag})
-        headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{name}.pdf"'}
-        return HttpResponse(content, content_type="application/pdf", headers=headers)
-
-    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(getattr(request, "accepted_renderer", None), PDFRenderer) and isinstance(response, Response):
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
 
 def _lines() -> Prefetch[Any]:
@@ -240,12 +205,10 @@ class InvoiceViewSet(PDFMixin, ListMixin, RetrieveMixin, ApiViewSet):
         rows = Invoice.objects.visible_to(self.caller).select_related("ticket")
         return rows.prefetch_related(_lines()) if self.action in ("retrieve", "pdf") else rows
 
-    @extend_schema(
+    @pdf_action(
         summary="Download an invoice as PDF",
         description="With what has been paid and credited by now: its ETag changes with that.",
-        responses=_PDF_ANSWERS,
     )
-    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, PDFRenderer], pagination_class=None)
     def pdf(self, request: Request, pk: int) -> HttpResponse:
         invoice = self.get_object()
         return self.document(request, invoice.number, pdf.invoice_pdf(invoice))
@@ -339,8 +302,7 @@ class CreditNoteViewSet(PDFMixin, RetrieveMixin, ApiViewSet):
         rows = _credit_notes().filter(invoice__in=Invoice.objects.visible_to(self.caller))
         return rows.select_related("invoice__ticket")
 
-    @extend_schema(summary="Download a credit note as PDF", responses=_PDF_ANSWERS)
-    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, PDFRenderer], pagination_class=None)
+    @pdf_action(summary="Download a credit note as PDF")
     def pdf(self, request: Request, pk: int) -> HttpResponse:
         note = self.get_object()
         return self.document(request, note.number, pdf.credit_note_pdf(note))

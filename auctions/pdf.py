@@ -1,0 +1,70 @@
+"""Invoices and credit notes of sales on paper (`common.pdf`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from reportlab.lib.units import mm
+
+from auctions.models import CreditNote, Invoice
+from common import pdf
+from common.calendar import business_day
+
+# The one in the middle is the sums': descriptions reach over it.
+COLUMNS = (pdf.Column("Description"), pdf.Column("", 66 * mm), pdf.Column("Amount", 30 * mm))
+
+
+def invoice_pdf(invoice: Invoice) -> bytes:
+    """The invoice as issued, and what was paid and credited by now. Reads its lines and its order's number."""
+    facts = [
+        ("Date of invoice", _day(invoice.issued_at)),
+        ("Payable by", _day(invoice.due_at)),
+        ("Order", invoice.order.order_number),
+        ("Status", invoice.get_status_display().capitalize()),
+    ]
+    lines, taxes = [], []
+    for line in invoice.lines.all():
+        if line.kind == "tax":
+            taxes.append((line.description, line.amount))
+        else:
+            lines.append(pdf.Row([pdf.text(line.description), pdf.money(line.amount)]))
+    subtotals = [("Subtotal", invoice.subtotal), *taxes]
+    note = f"Please give {invoice.number} with your payment." if invoice.balance > 0 else ""
+    return _render("Invoice", invoice.number, facts, invoice, lines, subtotals, list(pdf.balance_sums(invoice)), note)
+
+
+def credit_note_pdf(note: CreditNote) -> bytes:
+    """A credit note. Reads its invoice and the order's number."""
+    invoice = note.invoice
+    facts = [
+        ("Date of credit note", _day(note.issued_at)),
+        ("For invoice", invoice.number),
+        ("Date of invoice", _day(invoice.issued_at)),
+        ("Order", invoice.order.order_number),
+    ]
+    lines = [pdf.Row([pdf.text(note.reason), pdf.money(note.amount)])]
+    sums = [(f"Credited {invoice.currency}", note.amount)]
+    return _render("Credit note", note.number, facts, invoice, lines, [], sums)
+
+
+def _render(
+    title: str,
+    number: str,
+    facts: Sequence[tuple[str, str]],
+    invoice: Invoice,
+    rows: Sequence[pdf.Row],
+    subtotals: pdf.Sums,
+    sums: pdf.Sums,
+    note: str = "",
+) -> bytes:
+    """What the two kinds of paper have in common."""
+    blocks = (
+        pdf.Block("Buyer", invoice.buyer_name, [*invoice.buyer_address.splitlines(), invoice.buyer_email]),
+        pdf.Block("Vehicle", *pdf.named(invoice.vehicle_text.split(", "))),
+    )
+    return pdf.render(pdf.Document(title, number, blocks, facts, COLUMNS, rows, subtotals, sums, note))
+
+
+def _day(moment: datetime) -> str:
+    return f"{business_day(moment):%d %B %Y}"

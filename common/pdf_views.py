@@ -1,0 +1,47 @@
+"""Views that answer documents as PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common.conditional import is_current, tag_of
+from common.renderers import JSONRenderer, PDFRenderer
+
+
+class PDFMixin:
+    """Answers documents. Errors are JSON, also for those who asked for a PDF."""
+
+    def document(self: Any, request: Request, name: str, content: bytes) -> HttpResponse:
+        etag = tag_of(content)
+        if is_current(request, etag):
+            return HttpResponse(status=304, headers={"ETag": etag})
+        headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{name}.pdf"'}
+        return HttpResponse(content, content_type="application/pdf", headers=headers)
+
+    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(getattr(request, "accepted_renderer", None), PDFRenderer) and isinstance(response, Response):
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+
+
+def pdf_action(**schema: Any) -> Callable[[Any], Any]:
+    """`GET /things/{id}/pdf`, in the router and in the schema, of a viewset with `PDFMixin`."""
+    answers = {
+        (200, "application/pdf"): OpenApiTypes.BINARY,
+        304: OpenApiResponse(description="You have this version already."),
+    }
+    renderers = [JSONRenderer, PDFRenderer]
+
+    def decorate(method: Any) -> Any:
+        decorated = action(detail=True, methods=["get"], renderer_classes=renderers, pagination_class=None)(method)
+        return extend_schema(responses=answers, **schema)(decorated)
+
+    return decorate
