@@ -29,7 +29,6 @@ from common.transitions import check_transition
 Status = TransportOrder.Status
 ARRANGE = "auctions.change_transportorder"
 NOT_BOOKED = (Status.QUOTE_REQUESTED, Status.QUOTED)
-GONE = (Status.PICKED_UP, Status.IN_TRANSIT, Status.DELIVERED)
 
 
 class UnknownOrder(Unprocessable):
@@ -155,7 +154,7 @@ def quote_transport(
     _require_undecided(order)
     if pickup_on is not None and delivery_on is not None and delivery_on < pickup_on:
         raise DeliveryBeforePickup(attr="delivery_on")
-    dates = {"pickup_on": pickup_on, "delivery_on": delivery_on}
+    dates: dict[str, Any] = {"pickup_on": pickup_on, "delivery_on": delivery_on}
     return _step(transport, Status.QUOTED, actor=actor, now=now, quoted_price=quoted_price, **dates)
 
 
@@ -203,7 +202,7 @@ def assign_carrier(
     require_no_dispute(order)
     if order.status not in PAID_ORDER:
         raise OrderNotPaid
-    driver = {"driver_name": driver_name, "driver_phone": driver_phone}
+    driver: dict[str, Any] = {"driver_name": driver_name, "driver_phone": driver_phone}
     _step(transport, Status.ASSIGNED, actor=actor, now=now, carrier=carrier, **driver)
     advance(order, Order.Status.TRANSPORT_SCHEDULED, actor=actor, now=now)
     return transport
@@ -263,13 +262,6 @@ def cancel_transport(*, transport_id: int, actor: User, now: datetime, reason: s
     return transport
 
 
-def drop_transport(order: Order, *, actor: User | None, now: datetime, reason: str) -> None:
-    """The sale of a locked order was undone, or its buyer fetches the car. Nothing is credited: whoever undoes a sale
-    credits all of its invoice. Nothing happens when there is none or the car has left."""
-    for transport in TransportOrder.objects.filter(order=order).exclude(status__in=[Status.CANCELLED, *GONE]):
-        _step(transport, Status.CANCELLED, actor=actor, now=now, reason=reason)
-
-
 def _require_on_the_lot(order: Order) -> None:
     """Raises GatePassUsed."""
     gate_pass = pass_of(order)
@@ -327,7 +319,7 @@ def _decide(order: Order, delivery: str) -> None:
 
 
 def _step(
-    transport: TransportOrder, to: str, *, actor: User | None, now: datetime, reason: str = "", **changes: Any
+    transport: TransportOrder, to: str, *, actor: User, now: datetime, reason: str = "", **changes: Any
 ) -> TransportOrder:
     for name, value in changes.items():
         setattr(transport, name, value)
