@@ -9,7 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auctions.models import Invoice, Order, SettlementEvent, TitleTransfer, TransportOrder
+from auctions.services.balances import overpaid
 from common.fields import IdField, MoneyField, NameField, StrictCharField, StrictChoiceField
+from common.money import ZERO
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 TRANSPORTS = "standing_transports"
@@ -35,11 +37,11 @@ class OrderInvoiceSerializer(StrictModelSerializer):
 
     @extend_schema_field(MoneyField())
     def get_balance(self, invoice: Invoice) -> str:
-        return str(max(invoice.balance, invoice.balance * 0))
+        return str(max(invoice.balance, ZERO))
 
     @extend_schema_field(MoneyField())
     def get_credit(self, invoice: Invoice) -> str:
-        return str(max(-invoice.balance, invoice.balance * 0))
+        return str(overpaid(invoice))
 
 
 class OrderTitleSerializer(StrictModelSerializer):

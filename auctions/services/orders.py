@@ -11,21 +11,20 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from accounts.models import User
-from auctions.models import Order, Payment, Refund, SettlementEvent, TitleTransfer, TransportOrder
+from auctions.models import Order, Payment, SettlementEvent, TitleTransfer, TransportOrder
 from auctions.models.orders import UNPAID_ORDER
 from auctions.services.balances import Account, credit_invoice, lock_account, settle
 from auctions.services.gate_passes import issue_pass, revoke_pass
 from auctions.services.invoicing import issue_invoice
 from auctions.services.payouts import cancel_payout, hold_payout, release_payout
-from auctions.services.refunds import request_refund
+from auctions.services.refunds import refundable, request_refund
 from auctions.services.sales import release_listing
 from auctions.services.settling import ORDER_MOVES, Subject, move, record
 from auctions.services.titles import cancel_title
 from common.errors import Conflict, InvalidTransition
-from common.money import ZERO
 from common.sweeps import SweepResult, sweep_ids
 from common.transitions import check_transition
 
@@ -93,8 +92,8 @@ def events_for(order: Order, viewer: User) -> QuerySet[SettlementEvent]:
 
 @transaction.atomic
 def choose_self_pickup(*, order_id: int, actor: User, now: datetime) -> Order:
-    """The buyer comes for the car: a transport that was only asked for is cancelled, and the invoice issued unless there
-    is one. Raises InvalidTransition, DeliveryDecided (409), NotFound."""
+    """The buyer comes for the car: a transport that was only asked for is cancelled, and the invoice is issued unless
+    there is one. Raises InvalidTransition, DeliveryDecided (409), NotFound."""
     account = lock_account(order_id)
     order = account.order
     if order.status not in _UNDECIDED:
@@ -169,9 +168,9 @@ def _undo(account: Account, *, actor: User, now: datetime, reason: str) -> None:
     nothing a second time."""
     order = account.order
     for payment in Payment.objects.filter(order=order, status=Payment.Status.SUCCEEDED).order_by("pk"):
-        asked = payment.refunds.exclude(status=Refund.Status.REJECTED).aggregate(sum=Sum("amount"))["sum"] or ZERO
-        if payment.amount > asked:
-            request_refund(account, payment, amount=payment.amount - asked, reason=reason, actor=actor, now=now)
+        left = refundable(payment)
+        if left > 0:
+            request_refund(account, payment, amount=left, reason=reason, actor=actor, now=now)
     _stop_delivery(order, actor=actor, now=now, reason=reason)
     if not order.transport_orders.filter(picked_up_at__isnull=False).exists():
         _cancel_transport(order, actor=actor, now=now, reason=reason)
