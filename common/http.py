@@ -1,6 +1,6 @@
 """The one way to call other people's servers: bounded in time and size, suspicious of what comes back.
 
-Only GET. Numbers of JSON with a point come back as Decimal.
+Numbers of JSON with a point come back as Decimal.
 """
 
 from __future__ import annotations
@@ -156,6 +156,11 @@ class OutsideClient:
         """As `get_json`, with the headers."""
         return self._retried(partial(self._once, url, params, partial(_answer, nan_as_decimal=nan_as_decimal)))
 
+    def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """As `get`, with a body. It is sent again after a passing failure, also when it may have arrived."""
+        consume = partial(_answer, nan_as_decimal=False)
+        return self._retried(partial(self._once, url, None, consume, method="POST", content=content, headers=headers))
+
     def download(self, url: str, *, into: IO[bytes], kinds: Collection[str]) -> None:
         """Write the body of a 2xx answer of one of these content types to a file, chunk by chunk and never more than
         MAX_BODY_BYTES; each try begins the file anew. Raises as `get_json`."""
@@ -193,11 +198,15 @@ class OutsideClient:
         url: str,
         params: Mapping[str, str | int] | None,
         consume: Callable[[httpx.Response, str], Result],
+        *,
+        method: str = "GET",
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Result:
         target = self._checked(url)
         host = target.host
         try:
-            with self._client.stream("GET", target, params=params) as response:
+            with self._client.stream(method, target, params=params, content=content, headers=headers) as response:
                 return consume(response, host)
         except AddressRefusedError as error:
             raise OutsideError("refused_address", host) from error
