@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from auctions.models import Auction, Listing
 from auctions.models.auctions import OPEN
-from auctions.services import verification
+from auctions.services import ledger, verification
 from common import clock
 
 CLOSE_LAG = Histogram(
@@ -39,6 +39,7 @@ class AuctionFigures:
             listings.add_metric([status], number)
         yield from (active, overdue, listings)
         yield from _verified()
+        yield from _audited()
 
 
 def _verified() -> Iterator[GaugeMetricFamily]:
@@ -47,3 +48,13 @@ def _verified() -> Iterator[GaugeMetricFamily]:
     if last is not None:
         yield GaugeMetricFamily("auction_audit_failures", "Auctions that are not as their logs say.", last.failed)
         yield GaugeMetricFamily("auction_audit_run_seconds", "When that was found, Unix time.", last.at.timestamp())
+
+
+def _audited() -> Iterator[GaugeMetricFamily]:
+    """What the last audit of the ledger found; nothing before the first one."""
+    last = ledger.last_audit()
+    if last is not None:
+        yield GaugeMetricFamily(
+            "ledger_audit_differences", "Figures that are not what their rows say.", last.differences
+        )
+        yield GaugeMetricFamily("ledger_audit_run_seconds", "When that was found, Unix time.", last.at.timestamp())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ from rest_framework.response import Response
 
 from accounts.models import Heartbeat
 from auctions.metrics import AuctionFigures
+from auctions.models import LedgerAudit
+from auctions.services.ledger import last_audit
 from common import clock
 from common.errors import error_response
 from common.permissions import Public
@@ -37,28 +39,34 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Component:
-    """One part of the machinery at one moment. `age_s` is the beat's: seconds since its last tick."""
+    """One part of the machinery at one moment. `age_s` is that of the beat's last tick, or of the ledger's last audit,
+    which found `differences`."""
 
     name: str
     is_up: bool
     latency_ms: float
     age_s: float | None = None
+    differences: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         body: dict[str, Any] = {"state": "up" if self.is_up else "down", "latency_ms": self.latency_ms}
-        return body | ({"age_s": self.age_s} if self.name == "beat" else {})
+        if self.name in ("beat", "ledger"):
+            body["age_s"] = self.age_s
+        return body | ({"differences": self.differences} if self.name == "ledger" else {})
 
 
 def examine(*, now: datetime) -> list[Component]:
     """Asks every part; a part that is away costs its connection's time-out, at most a few seconds."""
     database = _timed("database", _ask_database)
     beat = _timed("beat", lambda: _beat_age_s(now=now)) if database.is_up else Component("beat", False, 0.0)
+    books = _ask_ledger(now=now) if database.is_up else Component("ledger", False, 0.0)
     ticks = beat.age_s is not None and beat.age_s <= BEAT_LIMIT_S
     return [
         database,
         _timed("cache", _ask_cache),
         _timed("broker", _ask_broker),
         Component("beat", ticks, beat.latency_ms, beat.age_s),
+        books,
     ]
 
 
@@ -92,6 +100,20 @@ def _beat_age_s(*, now: datetime) -> float | None:
     return None if tick is None else round(max(0.0, tick.age_seconds(now=now)), 1)
 
 
+def _ask_ledger(*, now: datetime) -> Component:
+    """Down when the last audit found something; before the first one nothing speaks against it."""
+    audit: LedgerAudit | None = None
+
+    def ask() -> float | None:
+        nonlocal audit
+        audit = last_audit()
+        return None if audit is None else round(max(0.0, (now - audit.at).total_seconds()), 1)
+
+    asked = _timed("ledger", ask)
+    differences = None if audit is None else audit.differences
+    return replace(asked, is_up=asked.is_up and not differences, differences=differences)
+
+
 class HealthSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["healthy"])
 
@@ -105,12 +127,18 @@ class BeatSerializer(ComponentSerializer):
     age_s = serializers.FloatField(allow_null=True, help_text="Seconds since the last tick; null when there was none.")
 
 
+class LedgerHealthSerializer(ComponentSerializer):
+    age_s = serializers.FloatField(allow_null=True, help_text="Seconds since the last audit; null before the first.")
+    differences = serializers.IntegerField(allow_null=True, help_text="What it found: figures that do not add up.")
+
+
 class DetailedHealthSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["healthy", "degraded", "unhealthy"])
     database = ComponentSerializer()
     cache = ComponentSerializer()
     broker = ComponentSerializer()
     beat = BeatSerializer()
+    ledger = LedgerHealthSerializer()
 
 
 class _ProbeView(ApiView):
@@ -163,7 +191,7 @@ class _Components:
         for part in parts:
             up.add_metric([part.name], float(part.is_up))
             latency.add_metric([part.name], part.latency_ms / 1000)
-            if part.age_s is not None:
+            if part.name == "beat" and part.age_s is not None:
                 age.add_metric([], part.age_s)
         yield from (up, latency, age)
         if parts[0].is_up:

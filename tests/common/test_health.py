@@ -11,6 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import Heartbeat
+from auctions.models import LedgerAudit
 from common import cache
 from config import health
 from tests.common.redis_server import RedisServer
@@ -59,8 +60,8 @@ def test_all_parts_up(api: APIClient, database_cache: None, broker: None, tick: 
     answer = api.get(DETAILED)
     body = answer.json()
     assert (answer.status_code, body["status"]) == (200, "healthy")
-    assert set(body) == {"status", "database", "cache", "broker", "beat"}
-    for name in ("database", "cache", "broker", "beat"):
+    assert set(body) == {"status", "database", "cache", "broker", "beat", "ledger"}
+    for name in ("database", "cache", "broker", "beat", "ledger"):
         assert body[name]["state"] == "up"
         assert body[name]["latency_ms"] >= 0
     assert 0 <= body["beat"]["age_s"] < 60
@@ -82,6 +83,27 @@ def test_a_beat_that_never_was_is_down(api: APIClient, database_cache: None, bro
     assert (beat["state"], beat["age_s"]) == ("down", None)
 
 
+def test_a_ledger_that_was_never_audited_is_up(
+    api: APIClient, database_cache: None, broker: None, tick: Heartbeat
+) -> None:
+    ledger = api.get(DETAILED).json()["ledger"]
+    assert (ledger["state"], ledger["differences"], ledger["age_s"]) == ("up", None, None)
+
+
+@pytest.mark.parametrize(("differences", "state", "status"), [(0, "up", "healthy"), (3, "down", "degraded")])
+def test_a_ledger_that_does_not_add_up_degrades(
+    api: APIClient, database_cache: None, broker: None, tick: Heartbeat, differences: int, state: str, status: str
+) -> None:
+    hour_ago = timezone.now() - timedelta(hours=1)
+    LedgerAudit.objects.create(at=hour_ago - timedelta(days=1), orders=2, differences=7)
+    LedgerAudit.objects.create(at=hour_ago, orders=2, differences=differences)
+    answer = api.get(DETAILED)
+    ledger = answer.json()["ledger"]
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+    assert (ledger["state"], ledger["differences"]) == (state, differences)
+    assert 3600 <= ledger["age_s"] < 3660
+
+
 @pytest.mark.redis
 def test_a_database_that_is_away_is_503(
     api: APIClient, redis_cache: RedisServer, broker: None, monkeypatch: pytest.MonkeyPatch
@@ -89,7 +111,7 @@ def test_a_database_that_is_away_is_503(
     monkeypatch.setattr(health, "_ask_database", down)
     answer = api.get(DETAILED)
     assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
-    assert answer.json()["database"]["state"] == answer.json()["beat"]["state"] == "down"
+    assert {answer.json()[name]["state"] for name in ("database", "beat", "ledger")} == {"down"}
     assert answer.json()["cache"]["state"] == "up"
     assert answer["Retry-After"] == "5"
     assert b"db.internal" not in answer.content
