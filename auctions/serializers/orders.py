@@ -16,6 +16,7 @@ from common.serializers import StrictModelSerializer, StrictSerializer
 
 TRANSPORTS = "standing_transports"
 RESOLUTIONS = ("back", "refund")
+_AMOUNTS = ("amount", "currency")
 
 
 def transports_of_orders() -> Prefetch[Any]:
@@ -131,6 +132,14 @@ class OrderEventSerializer(StrictModelSerializer):
         model = SettlementEvent
         fields = ("id", "subject", "subject_id", "old", "new", "reason", "details", "actor", "at")
         read_only_fields = fields
+
+    def to_representation(self, instance: SettlementEvent) -> dict[str, Any]:
+        """What the buyer pays for the transport is not the seller's business."""
+        data = super().to_representation(instance)
+        seller = None if instance.order is None else instance.order.seller_id
+        if instance.subject == SettlementEvent.Subject.TRANSPORT_ORDER and self.context["request"].user.pk == seller:
+            data["details"] = {name: fact for name, fact in data["details"].items() if name not in _AMOUNTS}
+        return data
 
 
 class OrderReasonSerializer(StrictSerializer):

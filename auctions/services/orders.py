@@ -77,7 +77,7 @@ class TitleNotCompleted(Conflict):
 def events_for(order: Order, viewer: User) -> QuerySet[SettlementEvent]:
     """The order's timeline as somebody may see it who sees the order: what is between the buyer and the house, or the
     seller and the house, is only for these and for those who may view all events."""
-    events = order.events.order_by("id")
+    events = order.events.select_related("order").order_by("id")
     if viewer.has_perm("auctions.view_settlementevent"):
         return events
     if viewer.pk != order.buyer_id:
@@ -215,7 +215,7 @@ def _become_overdue(order_id: int, *, now: datetime) -> bool:
     order = account.order
     if order.status != Status.AWAITING_PAYMENT or order.payment_due_at > now:
         return False
-    move(order, Status.OVERDUE, actor=None, now=now)
+    move(order, Status.OVERDUE, actor=None, now=now, details={"default_at": order.default_at.isoformat()})
     if account.invoice is not None:
         settle(account, actor=None, now=now)
     return True

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auctions.models import Auction, Order, TransportOrder
 from auctions.services.orders import dispute_order
+from auctions.services.settling import move
 from tests.auctions.factories import AuctionFactory, OrderFactory
 from tests.auctions.orders import TOTAL, delivered_order, invoice_of, invoiced_order, paid_order, pay
 
@@ -91,7 +92,7 @@ def test_money_beyond_what_is_owed_is_a_visible_credit(as_user: Any) -> None:
 
 
 def test_a_transport_that_was_cancelled_is_not_shown(as_user: Any) -> None:
-    order, client = OrderFactory(), None
+    order = OrderFactory()
     transport_of(order, status="cancelled")
     client = as_user(order.buyer)
     assert client.get(f"{URL}/{order.pk}").json()["transport_order"] is None
@@ -119,9 +120,9 @@ def test_buyer_seller_and_staff_see_it_and_nobody_else(as_user: Any, make_user: 
 
 def test_the_invoice_is_between_the_buyer_and_the_house(as_user: Any, make_user: Any) -> None:
     order = invoiced_order()
-    staff = [make_user(roles=[role]) for role in ("moderator", "finance")]
+    people = {name: make_user(roles=[name]) for name in ("moderator", "finance")}
     seen = {}
-    for name, person in zip(("buyer", "seller", "moderator", "finance"), (order.buyer, order.seller, *staff)):
+    for name, person in ({"buyer": order.buyer, "seller": order.seller} | people).items():
         client = as_user(person)
         row, detail = client.get(URL).json()["results"][0], client.get(f"{URL}/{order.pk}").json()
         assert row == detail
@@ -174,8 +175,16 @@ def test_the_filters_find_what_they_say(as_user: Any, user: User) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["role=staff", "status=gone", "listing=x", "buyer=1", "created_after=monday", "ordering=seller", "role="]
-    + ["created_after=2026-01-02T00:00:00Z&created_before=2026-01-01T00:00:00Z"],
+    [
+        "role=staff",
+        "role=",
+        "status=gone",
+        "listing=x",
+        "buyer=1",
+        "created_after=monday",
+        "created_after=2026-01-02T00:00:00Z&created_before=2026-01-01T00:00:00Z",
+        "ordering=seller",
+    ],
 )
 def test_bad_parameters_are_refused(as_user: Any, user: User, query: str) -> None:
     assert as_user(user).get(f"{URL}?{query}").status_code == 400
@@ -225,6 +234,18 @@ def test_an_event_says_who_why_and_when(as_user: Any) -> None:
         "actor": order.buyer_id,
         "at": moment.isoformat().replace("+00:00", "Z"),
     }
+
+
+def test_the_price_of_the_transport_is_not_the_sellers_business(as_user: Any, make_user: Any) -> None:
+    order = OrderFactory()
+    asked = transport_of(order)
+    details = {"amount": "450.00", "currency": "USD", "carrier": "Fast"}
+    with transaction.atomic():
+        quote = {"actor": None, "now": timezone.now(), "details": details, "quoted_price": Decimal(450)}
+        move(asked, "quoted", **quote)
+    moderator = make_user(roles=["moderator"])
+    for person, shown in ((order.seller, {"carrier": "Fast"}), (order.buyer, details), (moderator, details)):
+        assert as_user(person).get(f"{URL}/{order.pk}/events").json()["results"][0]["details"] == shown
 
 
 def test_the_timeline_comes_in_pages_at_a_fixed_price(as_user: Any) -> None:
