@@ -1,0 +1,135 @@
+"""The sweep of orders that nobody pays: overdue, then defaulted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from auctions import tasks
+from auctions.models import CreditNote, Listing, Order, SettlementEvent
+from auctions.services import orders
+from auctions.services.orders import chase_orders
+from common.sweeps import SweepResult
+from tests.auctions.factories import OrderFactory, PaymentFactory
+from tests.auctions.orders import TOTAL, invoice_of, invoiced_order, paid_order, pay, reread
+from tests.auctions.test_orders import transport_of
+
+pytestmark = pytest.mark.django_db
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return timezone.now()
+
+
+def overdue_order(now: datetime, **fields: Any) -> Order:
+    """Defaulting at `now`."""
+    order = invoiced_order(**fields)
+    due_at = now - timedelta(days=7)
+    Order.objects.filter(pk=order.pk).update(status="overdue", payment_due_at=due_at, default_at=now)
+    return reread(order)
+
+
+def test_an_order_becomes_overdue_when_its_time_has_come(now: datetime) -> None:
+    order = invoiced_order()
+    due_at = order.payment_due_at
+    assert chase_orders(now=due_at - SECOND) == SweepResult(0, 0)
+    assert chase_orders(now=due_at) == SweepResult(1, 0)
+    assert (reread(order).status, invoice_of(order).status) == ("overdue", "overdue")
+    event = SettlementEvent.objects.get(subject="order")
+    assert (event.old, event.new, event.actor, event.at) == ("awaiting_payment", "overdue", None, due_at)
+    assert chase_orders(now=due_at) == SweepResult(0, 0)
+
+
+def test_an_order_without_an_invoice_is_chased_too(now: datetime) -> None:
+    order = OrderFactory(payment_due_at=now, default_at=now + SECOND)
+    chase_orders(now=now)
+    assert reread(order).status == "overdue"
+    chase_orders(now=now + SECOND)
+    assert reread(order).status == "defaulted"
+    assert not CreditNote.objects.exists()
+
+
+def test_what_stays_unpaid_comes_to_nothing(now: datetime) -> None:
+    order = overdue_order(now)
+    asked = transport_of(order)
+    assert chase_orders(now=now - SECOND) == SweepResult(0, 0)
+    assert chase_orders(now=now) == SweepResult(1, 0)
+    assert (reread(order).status, invoice_of(order).status) == ("defaulted", "void")
+    assert Listing.objects.get(pk=order.listing_id).status == "active"
+    asked.refresh_from_db()
+    assert asked.status == "cancelled"
+    assert CreditNote.objects.get().amount == TOTAL
+    assert chase_orders(now=now + SECOND) == SweepResult(0, 0)
+
+
+def test_a_sweep_that_comes_late_takes_both_steps(now: datetime) -> None:
+    order = OrderFactory(payment_due_at=now - SECOND, default_at=now)
+    assert chase_orders(now=now) == SweepResult(2, 0)
+    assert reread(order).status == "defaulted"
+
+
+def test_a_payment_that_is_being_processed_holds_the_default_up(now: datetime) -> None:
+    order = overdue_order(now)
+    payment = PaymentFactory(order=order)
+    assert chase_orders(now=now) == SweepResult(0, 0)
+    payment.status = "failed"
+    payment.save()
+    assert chase_orders(now=now) == SweepResult(1, 0)
+
+
+def test_a_part_that_was_paid_stays_as_a_credit(now: datetime) -> None:
+    order = overdue_order(now)
+    pay(order, Decimal("25.00"))
+    chase_orders(now=now)
+    invoice = invoice_of(order)
+    assert (reread(order).status, invoice.status, invoice.balance) == ("defaulted", "void", Decimal("-25.00"))
+
+
+def test_money_that_comes_after_the_default_is_a_credit(now: datetime) -> None:
+    order = overdue_order(now)
+    chase_orders(now=now)
+    pay(order)
+    assert (reread(order).status, invoice_of(order).balance) == ("defaulted", -TOTAL)
+    assert Listing.objects.get(pk=order.listing_id).status == "active"
+
+
+def test_paid_and_disputed_orders_are_let_alone(now: datetime) -> None:
+    order, long_after = paid_order(), now + timedelta(days=365)
+    OrderFactory(status="disputed", disputed_from="paid", paid_at=now)
+    assert chase_orders(now=long_after) == SweepResult(0, 0)
+    assert reread(order).status == "paid"
+
+
+def test_a_listing_that_went_elsewhere_is_not_touched(now: datetime) -> None:
+    """It cannot while the order lives; the sweep does not rely on it."""
+    order = overdue_order(now)
+    Listing.objects.update(status="sold")
+    assert chase_orders(now=now) == SweepResult(1, 0)
+    assert Listing.objects.get(pk=order.listing_id).status == "sold"
+
+
+def test_one_that_cannot_be_ended_does_not_stop_the_others(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = overdue_order(now), overdue_order(now)
+    release = orders.release_listing
+
+    def broken(order: Order, *args: Any, **kwargs: Any) -> None:
+        if order.pk == bad.pk:
+            raise RuntimeError
+        release(order, *args, **kwargs)
+
+    monkeypatch.setattr(orders, "release_listing", broken)
+    assert chase_orders(now=now) == SweepResult(1, 1)
+    assert (reread(bad).status, reread(good).status) == ("overdue", "defaulted")
+
+
+def test_the_task_sweeps_by_the_clock_of_the_database(now: datetime) -> None:
+    order = OrderFactory(payment_due_at=now - timedelta(minutes=1))
+    tasks.chase_orders()
+    assert reread(order).status == "overdue"
