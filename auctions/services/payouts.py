@@ -8,7 +8,6 @@ Lock order: order -> payout.
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -19,10 +18,10 @@ from django.db.models import Count, Sum
 from accounts.models import Notification, User
 from accounts.notifications import Message, notify_many
 from accounts.registry import MailContent, NotificationKind, notification_kinds
+from auctions.fees import seller_fee
 from auctions.models import Order, Payout
 from auctions.services.settling import begin, lock_order, move
 from common.errors import NotFound
-from common.money import to_cents
 
 Status = Payout.Status
 PAYOUTS_DUE = "payouts_due"
@@ -46,8 +45,7 @@ def make_payout(order: Order, *, actor: User | None, now: datetime) -> Payout:
     if present is not None:
         return present
     price = order.hammer_price
-    # Schedules that were frozen before sellers were charged know no share of theirs.
-    fee = to_cents(price * Decimal(order.fee_schedule.get("seller_percent", 0)) / 100)
+    fee = seller_fee(order.fee_schedule, price)
     payout = Payout.objects.create(
         order=order, price=price, fee=fee, amount=price - fee, currency=order.currency, due_at=now
     )

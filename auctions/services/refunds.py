@@ -217,7 +217,7 @@ def finish_refund(
 ) -> bool:
     """What became of a refund that is on its way, under the order's lock. False, and nothing changes, when that was
     known before or is about an earlier attempt: reports come twice and late."""
-    refund = _locked().get(pk=refund.pk)
+    refund = _lock_refund(refund.pk)
     if _is_of_earlier_attempt(refund, provider_ref):
         return False
     if refund.status != Status.IN_TRANSIT:
@@ -229,14 +229,14 @@ def finish_refund(
     if succeeded:
         _finish(account, refund, actor=actor, now=now, provider_ref=provider_ref)
         return True
-    details = _facts(refund) | {"provider_ref": provider_ref}
     failure = failure[:200]
+    # Why it failed is the operator's business, and the buyer reads the event.
+    details = _facts(refund) | {"provider_ref": provider_ref}
     move(
         refund,
         Status.FAILED,
         actor=actor,
         now=now,
-        reason=failure,
         details=details,
         failure=failure,
         provider_ref=provider_ref,
@@ -276,13 +276,12 @@ def _finish(account: Account, refund: Refund, *, actor: User | None, now: dateti
 
 def _lock_with_account(refund_id: int) -> tuple[Account, Refund]:
     account = lock_account(_order_of(refund_id))
-    return account, _locked().get(pk=refund_id)
+    return account, _lock_refund(refund_id)
 
 
 def _lock_with_order(refund_id: int) -> Refund:
     lock_order(_order_of(refund_id))
-    refund: Refund = _locked().get(pk=refund_id)
-    return refund
+    return _lock_refund(refund_id)
 
 
 def _order_of(refund_id: int) -> int:
@@ -298,8 +297,9 @@ def _lock_payment(payment_id: int) -> Payment:
     return payment
 
 
-def _locked() -> Any:
-    return Refund.objects.select_for_update(of=("self",), no_key=True)
+def _lock_refund(refund_id: int) -> Refund:
+    refund: Refund = Refund.objects.select_for_update(of=("self",), no_key=True).get(pk=refund_id)
+    return refund
 
 
 def _facts(refund: Refund) -> dict[str, Any]:
