@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from auctions import bidding, chain
-from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Order
+from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Offer, Order
 from auctions.models.auctions import ENDED, alias
 from auctions.services.replays import entry_of, opening_of, paused_for
 from auctions.services.states import AUCTION_MOVES, lock_auction
@@ -106,7 +106,7 @@ def _read(auction: Auction) -> Facts:
         log=list(AuctionLogEntry.objects.filter(**own).order_by("seq")),
         events=list(AuctionEvent.objects.filter(**own).order_by("seq")),
         bidders=list(AuctionBidder.objects.filter(**own).order_by("number")),
-        orders=list(Order.objects.filter(**own).order_by("id")),
+        orders=list(Order.objects.filter(**own).select_related("offer").order_by("id")),
     )
 
 
@@ -145,7 +145,7 @@ class _Judge:
             self._check_outcome()
             self._check_bidders()
             self._check_events()
-            self._check_order()
+            self._check_orders()
         return Audit(self.auction.log_hash, self.facts.log, self.problems)
 
     def _check(self, holds: bool, code: str, seq: int | None = None, name: str = "") -> None:
@@ -297,15 +297,34 @@ class _Judge:
             self._check(bidder.user_id in self.maxima, "bidder_without_bid", name=str(bidder))
         self._check(set(self.maxima) <= set(self.numbers), "bid_without_bidder")
 
-    def _check_order(self) -> None:
-        """R12: the first order of a sale is that of its close; an auction that sold nothing has none."""
-        state, orders = self.replay.state, self.facts.orders
-        if state.status in ("sold", "bought_now"):
-            self._check(bool(orders), "order_missing")
-            for order in orders[:1]:
-                self._check(order.buyer_id == state.leader, "order_differs", name="buyer")
-                self._check(order.hammer_price == state.price, "order_differs", name="hammer_price")
-                self._check(order.seller_id == self.auction.seller_id, "order_differs", name="seller")
-                self._check(order.currency == self.auction.currency, "order_differs", name="currency")
-        elif self.auction.status != "sold":
+    def _check_orders(self) -> None:
+        """R12: the first order of a sale is that of its close. Where the reserve was missed it is that of the highest
+        bidder's offer, and the later ones are second chances. An auction that sold nothing has none."""
+        status, orders = self.replay.state.status, self.facts.orders
+        is_sale = status in ("sold", "bought_now")
+        if not is_sale and self.auction.status != "sold":
             self._check(not orders, "order_without_sale")
+            return
+        self._check(bool(orders), "order_missing")
+        for order in orders:
+            self._check(order.seller_id == self.auction.seller_id, "order_differs", name="seller")
+            self._check(order.currency == self.auction.currency, "order_differs", name="currency")
+        for order in orders[:1]:
+            self._check(order.buyer_id == self.replay.state.leader, "order_differs", name="buyer")
+            if is_sale:
+                self._check(order.hammer_price == self.replay.state.price, "order_differs", name="hammer_price")
+            else:
+                self._check_offer(order, Offer.Kind.IF_BID)
+        for order in orders[1:]:
+            self._check(self.standing.get(order.buyer_id) is not None, "order_differs", name="buyer")
+            self._check_offer(order, Offer.Kind.SECOND_CHANCE)
+
+    def _check_offer(self, order: Order, kind: str) -> None:
+        """An order that two people agreed on is that of their offer."""
+        offer = order.offer
+        if offer is None or offer.kind != kind or offer.status != Offer.Status.ACCEPTED:
+            self._check(False, "order_differs", name="offer")
+            return
+        self._check(offer.auction_id == self.auction.pk, "order_differs", name="offer")
+        self._check(offer.buyer_id == order.buyer_id, "order_differs", name="buyer")
+        self._check(offer.amount == order.hammer_price, "order_differs", name="hammer_price")
