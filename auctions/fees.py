@@ -1,4 +1,5 @@
-"""What a purchase costs on top of the hammer price. Pure: quote and invoice call the same functions.
+"""What a purchase costs on top of the hammer price, and what a sale costs of it. Pure: quote, invoice and payout call
+the same functions.
 
 A schedule is JSON as `auctions.services.snapshots` writes it onto an auction, decimals as texts. Every line is rounded
 half up once, and the total is the sum of the rounded lines (settlement.md, "Money" and "Fees").
@@ -24,6 +25,7 @@ DEFAULT_SCHEDULE: dict[str, Any] = {
     "title_processing": "75.00",
     "tax_rates": {},
     "taxable": [],
+    "seller_percent": "0.00",
 }
 # In the order in which they are shown. A tax is not taxed.
 TAXABLE_KINDS = ("hammer", "buyer_premium", "title_processing", "transport")
@@ -85,11 +87,16 @@ def quote(
     return Quote(tuple(lines), sum((line.amount for line in lines), ZERO))
 
 
+def seller_fee(schedule: Mapping[str, Any], hammer: Decimal) -> Decimal:
+    """What is kept of the hammer price that the seller gets; older snapshots of a schedule name no percentage."""
+    return to_cents(hammer * Decimal(schedule.get("seller_percent", 0)) / 100)
+
+
 def validate(schedule: Mapping[str, Any]) -> list[Finding]:
     """All that is wrong with a schedule; nothing when a sale may use it. Then no higher price is ever cheaper: shares
     between 0 and 100 percent, a floor below the ceiling, tiers without gaps and taxes on amounts never fall."""
     kind = _marginal_findings if schedule["kind"] == "marginal" else _percent_findings
-    return [*kind(schedule), *_tax_findings(schedule)]
+    return [*kind(schedule), *_tax_findings(schedule), *_seller_findings(schedule)]
 
 
 def _percent_findings(schedule: Mapping[str, Any]) -> Iterator[Finding]:
@@ -129,6 +136,11 @@ def _tax_findings(schedule: Mapping[str, Any]) -> Iterator[Finding]:
             yield finding
     if not set(schedule["taxable"]) <= set(TAXABLE_KINDS):
         yield Finding("unknown_kind", None, "taxable", f"Kinds among {', '.join(TAXABLE_KINDS)} are expected.")
+
+
+def _seller_findings(schedule: Mapping[str, Any]) -> Iterator[Finding]:
+    if finding := _share_finding(schedule.get("seller_percent", 0), None, "seller_percent", places=2):
+        yield finding
 
 
 def _share_finding(share: Any, position: int | None, member: str, *, places: int) -> Finding | None:

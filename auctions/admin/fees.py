@@ -146,18 +146,19 @@ class FeeScheduleForm(forms.ModelForm):
         model = FeeSchedule
         fields = (
             "name", "valid_from", "kind", "percent", "minimum", "maximum", "tiers", "title_processing", "tax_rates",
-            "taxable",
+            "taxable", "seller_percent",
         )  # fmt: skip
 
     def _get_validation_exclusions(self) -> set[str]:
         """The model's constraints name themselves only; the service says what is wrong and where."""
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django's stubs lack it.
-        return excluded | {"percent", "minimum", "title_processing"}
+        return excluded | {"percent", "minimum", "title_processing", "seller_percent"}
 
 
 @admin.register(FeeSchedule)
 class FeeScheduleAdmin(StaffAdmin):
-    """What buyers pay on top. Once its time has come a schedule only shows what was charged."""
+    """What buyers pay on top, and sellers give of the price. Once its time has come a schedule only shows what was
+    charged."""
 
     form = FeeScheduleForm
     list_display = ("name", "show_state", "valid_from", "show_premium", "title_processing")

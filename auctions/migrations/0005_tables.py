@@ -4,8 +4,13 @@ from datetime import UTC, datetime
 
 from django.db import migrations
 
-from auctions.fees import DEFAULT_SCHEDULE
 from auctions.increments import DEFAULT_TIERS, EBAY_TIERS
+
+# As `auctions.fees.DEFAULT_SCHEDULE` was; the columns that came later have their own defaults.
+SCHEDULE = {
+    "kind": "percent", "percent": "5.00", "minimum": "250.00", "maximum": "7500.00", "tiers": [],
+    "title_processing": "75.00", "tax_rates": {}, "taxable": [],
+}  # fmt: skip
 
 
 def create(apps, schema_editor):
@@ -13,7 +18,7 @@ def create(apps, schema_editor):
     tables.get_or_create(name="Vehicles", defaults={"tiers": DEFAULT_TIERS, "is_default": True})
     tables.get_or_create(name="Small things", defaults={"tiers": EBAY_TIERS})
     apps.get_model("auctions", "FeeSchedule").objects.get_or_create(
-        name="Standard", defaults={**DEFAULT_SCHEDULE, "valid_from": datetime(2026, 1, 1, tzinfo=UTC)}
+        name="Standard", defaults={**SCHEDULE, "valid_from": datetime(2026, 1, 1, tzinfo=UTC)}
     )
 
 

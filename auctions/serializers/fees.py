@@ -32,7 +32,8 @@ class FeeTierSerializer(StrictSerializer):
 class FeeScheduleSerializer(StrictModelSerializer):
     """What a buyer pays on top of the hammer price from `valid_from` on. Kind `percent`: `percent` of it, at least
     `minimum` and at most `maximum`. Kind `marginal`: of each part of it the percentage of its tier. `tax_rates` are
-    percent by the buyer's state, on the kinds of lines in `taxable`."""
+    percent by the buyer's state, on the kinds of lines in `taxable`. `seller_percent` of the hammer price is kept from
+    what the seller is paid out."""
 
     name = NameField(max_length=64)
     percent = StrictDecimalField(**PERCENT, required=False, allow_null=True)
@@ -42,6 +43,7 @@ class FeeScheduleSerializer(StrictModelSerializer):
     title_processing = MoneyField(required=False)
     tax_rates = StrictDictField(child=StrictDecimalField(**TAX_RATE), required=False)
     taxable = StrictListField(child=StrictChoiceField(choices=TAXABLE_KINDS), required=False)
+    seller_percent = StrictDecimalField(**PERCENT, required=False)
     valid_from = StrictDateTimeField(required=False)
 
     class Meta:
@@ -57,6 +59,7 @@ class FeeScheduleSerializer(StrictModelSerializer):
             "title_processing",
             "tax_rates",
             "taxable",
+            "seller_percent",
             "valid_from",
             "created_at",
             "updated_at",

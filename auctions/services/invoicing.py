@@ -63,7 +63,12 @@ def issue_invoice(account: Account, *, actor: User | None, now: datetime) -> Inv
     for line in lines:
         line.invoice = invoice
     InvoiceLine.objects.bulk_create(lines)
-    details = {"number": invoice.number, "amount": str(invoice.total), "currency": invoice.currency}
+    details = {
+        "number": invoice.number,
+        "amount": str(invoice.total),
+        "currency": invoice.currency,
+        "due_at": invoice.due_at.isoformat(),
+    }
     record(invoice, Subject.INVOICE, new="issued", actor=actor, now=now, details=details)
     return invoice
 

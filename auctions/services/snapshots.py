@@ -34,4 +34,4 @@ def terms_of(schedule: FeeSchedule) -> dict[str, Any]:
     }
 
 
-_AMOUNTS = ("percent", "minimum", "maximum", "title_processing")
+_AMOUNTS = ("percent", "minimum", "maximum", "title_processing", "seller_percent")

@@ -25,6 +25,7 @@ STANDARD = {
     "title_processing": "75.00",
     "tax_rates": {"NY": "8.875"},
     "taxable": ["hammer", "buyer_premium"],
+    "seller_percent": "2.00",
     "valid_from": "2027-01-01T00:00:00Z",
 }
 MARGINAL = {
@@ -87,7 +88,7 @@ FROZEN = (
     destroy=extend_schema(summary="Delete a fee schedule", description=FROZEN),
 )
 class FeeScheduleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
-    """What buyers pay on top, to staff."""
+    """What buyers pay on top and sellers give of the price, to staff."""
 
     queryset = FeeSchedule.objects.all()
     serializer_class = FeeScheduleSerializer

@@ -20,7 +20,7 @@ STEPS = "999.99: 10\n\nabove: 25.5"
 FORM = {
     "name": "Next", "valid_from_0": "2099-01-01", "valid_from_1": "00:00:00", "kind": "percent", "percent": "4.5",
     "minimum": "", "maximum": "4500", "tiers": "", "title_processing": "75.00", "tax_rates": "NY: 8.875\nOR: 0",
-    "taxable": ["hammer"],
+    "taxable": ["hammer"], "seller_percent": "2.5",
 }  # fmt: skip
 
 
@@ -101,6 +101,7 @@ def test_a_schedule_is_laid_down_and_changed_until_its_time(finance: Client, pre
     assert answer.status_code == 302, errors(answer)
     coming = FeeSchedule.objects.get(name="Next")
     assert (coming.percent, coming.minimum, coming.maximum) == (Decimal("4.50"), None, Decimal(4500))
+    assert coming.seller_percent == Decimal("2.50")
     assert (coming.tax_rates, coming.taxable) == ({"NY": "8.875", "OR": "0.000"}, ["hammer"])
     changed = {"kind": "marginal", "percent": "", "maximum": "", "tiers": "1000: 15\nabove: 4"}
     answer = finance.post(page("feeschedule", "change", coming.pk), FORM | changed)
@@ -114,7 +115,8 @@ def test_a_schedule_is_laid_down_and_changed_until_its_time(finance: Client, pre
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"percent": ""}, "percent"), ({"minimum": "9999"}, "minimum"), ({"tax_rates": "York: 8"}, "tax_rates"),
+    [({"percent": ""}, "percent"), ({"seller_percent": "101"}, "seller_percent"), ({"minimum": "9999"}, "minimum"),
+     ({"tax_rates": "York: 8"}, "tax_rates"),
      ({"tiers": "above: 1"}, "tiers"), ({"valid_from_0": "2020-01-01"}, "valid_from"), ({"name": "Standard"}, "name")],
 )  # fmt: skip
 def test_what_is_wrong_with_a_schedule_stands_in_the_form(

@@ -47,7 +47,8 @@ def error(answer: Any) -> dict[str, Any]:
 
 
 def test_finance_lays_down_a_schedule_and_changes_it_until_its_time(client: APIClient) -> None:
-    answer = client.post(URL, BODY | {"tax_rates": {"NY": 8.875}, "taxable": ["transport", "hammer"]}, format="json")
+    taxes = {"tax_rates": {"NY": 8.875}, "taxable": ["transport", "hammer"]}
+    answer = client.post(URL, BODY | taxes | {"seller_percent": "2.5"}, format="json")
     assert answer.status_code == 201, answer.content
     shown = answer.json()
     assert (shown["kind"], shown["percent"], shown["minimum"], shown["maximum"]) == (
@@ -56,6 +57,7 @@ def test_finance_lays_down_a_schedule_and_changes_it_until_its_time(client: APIC
     assert (shown["tax_rates"], shown["taxable"], shown["valid_from"]) == (
         {"NY": "8.875"}, ["hammer", "transport"], SOON,
     )  # fmt: skip
+    assert shown["seller_percent"] == "2.50"
     assert client.get(answer["Location"]).json() == shown
     body = {"kind": "marginal", "percent": None, "minimum": None, "maximum": None, "tiers": TIERS}
     changed = client.patch(answer["Location"], body, format="json").json()
@@ -67,7 +69,8 @@ def test_finance_lays_down_a_schedule_and_changes_it_until_its_time(client: APIC
 def test_a_schedule_without_a_beginning_is_in_force_at_once(client: APIClient, present: FeeSchedule) -> None:
     answer = client.post(URL, {"name": "Now", "percent": "1"}, format="json")
     assert answer.status_code == 201
-    assert fee_snapshot(now=timezone.now())["percent"] == "1.00"
+    snapshot = fee_snapshot(now=timezone.now())
+    assert (snapshot["percent"], snapshot["seller_percent"]) == ("1.00", "0.00")
     assert fee_snapshot(now=timezone.now() - timedelta(days=1))["percent"] == "5.00"
 
 
@@ -130,7 +133,7 @@ def test_a_schedule_that_makes_no_sense_is_422_with_its_place(
     [
         {"kind": "flat"}, {"percent": 100.01}, {"percent": -1}, {"percent": "5.001"}, {"tax_rates": {"NY": 101}},
         {"tax_rates": []}, {"taxable": ["tax"]}, {"tiers": [{"up_to": None}]}, {"valid_from": "2099-01-01"},
-        {"name": ""}, {"created_at": SOON},
+        {"name": ""}, {"created_at": SOON}, {"seller_percent": 101}, {"seller_percent": None},
     ],
     ids=str,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auctions import fees
-from auctions.fees import DEFAULT_SCHEDULE, premium, quote, validate
+from auctions.fees import DEFAULT_SCHEDULE, premium, quote, seller_fee, validate
 
 CASES = json.loads((Path(__file__).parent / "data" / "premiums.json").read_text())["cases"]
 HAMMERS = st.integers(1, 10**12 - 1).map(lambda cents: Decimal(cents).scaleb(-2))
@@ -86,6 +86,22 @@ def test_tax_is_by_the_state_on_the_taxable_lines_alone() -> None:
         assert "tax" not in dict(quote(terms, Decimal(1000), state=state).lines)
 
 
+@pytest.mark.parametrize(
+    ("percent", "hammer", "expected"),
+    [("4.50", "12345", "555.53"), ("5.00", "5000.10", "250.01"), ("0.00", "15000", "0.00"), ("100", "0.01", "0.01")],
+)
+def test_the_sellers_fee_is_rounded_half_up(percent: str, hammer: str, expected: str) -> None:
+    assert str(seller_fee(schedule(seller_percent=percent), Decimal(hammer))) == expected
+
+
+def test_auctions_of_before_took_over_no_sellers_fee() -> None:
+    """And a quote by the schedule that they took over is what it was."""
+    old = {name: value for name, value in DEFAULT_SCHEDULE.items() if name != "seller_percent"}
+    assert seller_fee(old, Decimal(15000)) == 0
+    assert quote(old, Decimal(15000)) == quote(schedule(seller_percent="3.00"), Decimal(15000))
+    assert validate(old) == []
+
+
 @given(schedules(), HAMMERS, HAMMERS, st.none() | HAMMERS)
 def test_a_higher_price_is_never_cheaper(terms: Any, one: Decimal, other: Decimal, transport: Decimal | None) -> None:
     assert validate(terms) == []
@@ -135,6 +151,9 @@ def test_a_border_makes_no_jump(terms: Any) -> None:
         (schedule(tax_rates={"NY": "101"}), [("percent_out_of_range", "tax_rates.NY")]),
         (schedule(tax_rates={"NY": "8.8755"}), [("too_many_decimals", "tax_rates.NY")]),
         (schedule(taxable=["tax"]), [("unknown_kind", "taxable")]),
+        (schedule(seller_percent="-0.01"), [("percent_out_of_range", "seller_percent")]),
+        (schedule(seller_percent="100.01"), [("percent_out_of_range", "seller_percent")]),
+        (marginal(*MARGINAL, seller_percent="2.125"), [("too_many_decimals", "seller_percent")]),
     ],
 )
 def test_what_is_wrong_is_found_where_it_is(terms: Any, expected: Any) -> None:
