@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import wraps
 from typing import Any
 
@@ -33,6 +34,26 @@ class ReasonForm(forms.Form):
     """Why somebody else's thing is turned down."""
 
     reason = forms.CharField(max_length=500, strip=True, widget=UnfoldAdminTextareaWidget)
+
+
+def text_field(**options: Any) -> forms.CharField:
+    """A line of text, for the forms of `StaffAdmin.ask`."""
+    return forms.CharField(strip=True, widget=UnfoldAdminTextInputWidget, **options)
+
+
+def amount_field(
+    *, least: Decimal = Decimal("0.01"), max_digits: int = 12, required: bool = True
+) -> forms.DecimalField:
+    """An amount of money, in whole cents."""
+    widget = UnfoldAdminTextInputWidget
+    return forms.DecimalField(
+        min_value=least, max_digits=max_digits, decimal_places=2, required=required, widget=widget
+    )
+
+
+def day_field(**options: Any) -> forms.DateField:
+    """A day, by the browser's calendar."""
+    return forms.DateField(widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}), **options)
 
 
 class StaffAdmin(ModelAdmin):
@@ -82,19 +103,36 @@ class StaffAdmin(ModelAdmin):
         self, request: HttpRequest, obj: models.Model, *, title: str, service: Callable[[str], Any], done: str
     ) -> HttpResponse:
         """A page that asks for the reason, then calls `service(reason)` and goes back to the object's page."""
-        form = ReasonForm(request.POST or None)
+        return self.ask(
+            request, obj, title=title, form_class=ReasonForm, service=lambda reason: service(reason), done=done
+        )
+
+    def ask(
+        self,
+        request: HttpRequest,
+        obj: models.Model,
+        *,
+        title: str,
+        service: Callable[..., Any],
+        done: str,
+        form_class: type[forms.Form] = forms.Form,
+    ) -> HttpResponse:
+        """A page that asks for what the form has fields for, without any only whether it is meant; then it calls
+        `service(**answers)` and goes back to the object's page."""
+        form = form_class(request.POST if request.method == "POST" else None)
         page = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
         if form.is_valid():
-            self.run(request, lambda: service(form.cleaned_data["reason"]), done=done)
+            self.run(request, lambda: service(**form.cleaned_data), done=done)
             return redirect(page)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": title,
+            "asked": f"{title}: {obj}?",
             "form": form,
             "back": page,
         }
-        return TemplateResponse(request, "admin/ask_reason.html", context)
+        return TemplateResponse(request, "admin/ask.html", context)
 
 
 def _explained(refusal: DomainError) -> str:

@@ -1,18 +1,164 @@
-"""Staff pages of orders."""
+"""Staff pages of orders: what finance does about a sale as a whole, and everything that happened in it."""
 
 from __future__ import annotations
 
-from django.contrib import admin
+from functools import partial
 
-from auctions.models import Order
-from common.admin import ReadOnlyAdmin
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from auctions.admin.settlement import EventInline, SettlementAdmin
+from auctions.models import (
+    GatePass,
+    Invoice,
+    Order,
+    Payment,
+    Payout,
+    Refund,
+    SettlementEvent,
+    TitleTransfer,
+    TransportOrder,
+)
+from auctions.services import invoicing, orders, payments
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, amount_field, button, text_field
+
+CHANGE = "auctions.change_order"
+
+
+class PaymentForm(forms.Form):
+    """A wire that has arrived."""
+
+    amount = amount_field(max_digits=15)
+    reference = text_field(max_length=64)
+
+
+class ResolutionForm(forms.Form):
+    """How a dispute ends."""
+
+    outcome = forms.ChoiceField(
+        choices=[("back", "The sale goes on"), ("refund", "The sale is undone, and the money goes back")],
+        widget=UnfoldAdminSelectWidget,
+    )
+    reason = forms.CharField(max_length=500, strip=True, required=False, widget=UnfoldAdminTextareaWidget)
+
+
+class InvoiceInline(ReadOnlyInline):
+    """What the buyer owes."""
+
+    model = Invoice
+    show_change_link = True
+    fields = readonly_fields = ("number", "status", "total", "paid", "credited", "issued_at", "due_at")
+
+
+class PaymentInline(ReadOnlyInline):
+    """The attempts to pay."""
+
+    model = Payment
+    show_change_link = True
+    fields = readonly_fields = ("provider", "amount", "status", "reference", "refund_reserved", "succeeded_at")
+
+
+class RefundInline(ReadOnlyInline):
+    """What goes back."""
+
+    model = Refund
+    show_change_link = True
+    fields = readonly_fields = ("amount", "status", "reason", "failure", "done_at")
+
+
+class TitleInline(ReadOnlyInline):
+    """The papers."""
+
+    model = TitleTransfer
+    show_change_link = True
+    fields = readonly_fields = ("status", "title_state", "due_at", "overdue_at", "received_at", "completed_at")
+
+
+class TransportInline(ReadOnlyInline):
+    """The way to the buyer."""
+
+    model = TransportOrder
+    show_change_link = True
+    fields = readonly_fields = ("status", "quoted_price", "carrier", "pickup_on", "delivery_on", "delivered_at")
+
+
+class GatePassInline(ReadOnlyInline):
+    """The right to the car, without its code."""
+
+    model = GatePass
+    show_change_link = True
+    fields = readonly_fields = ("issued_at", "used_at", "revoked_at", "revoked_reason")
+
+
+class PayoutInline(ReadOnlyInline):
+    """What the seller gets."""
+
+    model = Payout
+    show_change_link = True
+    fields = readonly_fields = ("price", "fee", "amount", "status", "due_at", "paid_at", "reference")
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
-    """What was sold to whom, at which price."""
+class OrderAdmin(SettlementAdmin):
+    """What was sold to whom, at which price, and how far it is. Queues are the filters by status."""
 
-    list_display = ("order_number", "listing", "buyer", "seller", "hammer_price", "currency", "status", "created_at")
-    list_filter = ("status", "currency", "created_at")
+    list_display = (
+        "order_number", "listing", "buyer", "seller", "hammer_price", "currency", "show_status", "delivery",
+        "payment_due_at", "created_at",
+    )  # fmt: skip
+    list_filter = ("status", "delivery", "currency", "created_at", "payment_due_at")
     list_select_related = ("listing", "buyer", "seller")
-    search_fields = ("order_number", "buyer__email", "seller__email", "listing__vin")
+    search_fields = ("order_number", "buyer__email", "seller__email", "listing__vin", "invoice__number")
+    exclude = ("fee_schedule",)
+    readonly_fields = ()  # The inline of events is the history.
+    inlines = [
+        InvoiceInline, PaymentInline, RefundInline, TitleInline, TransportInline, GatePassInline, PayoutInline,
+        EventInline,
+    ]  # fmt: skip
+    id_argument = "order_id"
+    actions_detail = ["issue_invoice", "record_payment", "dispute", "resolve", "complete", "cancel"]
+
+    @button(description="Issue the invoice", permissions=["auctions.add_invoice"], url_path="invoice", icon="receipt")
+    def issue_invoice(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The invoice is issued."
+        return self.act(request, object_id, "Issue the invoice", invoicing.invoice_order, done=done)
+
+    @button(description="Record a wire", permissions=["auctions.add_payment"], url_path="payment", icon="payments")
+    def record_payment(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        pay = partial(payments.start_payment, provider=Payment.Provider.MANUAL)
+        return self.act(
+            request, object_id, "Record a wire", pay, form_class=PaymentForm, done="The payment is recorded."
+        )
+
+    @button(description="Dispute", permissions=[CHANGE], url_path="dispute", icon="gavel")
+    def dispute(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The order is on hold."
+        return self.act(request, object_id, "Dispute", orders.dispute_order, form_class=ReasonForm, done=done)
+
+    @button(description="Resolve the dispute", permissions=[CHANGE], url_path="resolve", icon="balance")
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The dispute is over."
+        title = "Resolve the dispute"
+        return self.act(request, object_id, title, orders.resolve_dispute, form_class=ResolutionForm, done=done)
+
+    @button(description="Complete", permissions=[CHANGE], url_path="complete", icon="check")
+    def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Complete", orders.complete_order, done="The order is completed.")
+
+    @button(description="Cancel", permissions=[CHANGE], url_path="cancel", icon="cancel")
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The order is cancelled."
+        return self.act(request, object_id, "Cancel", orders.cancel_order, form_class=ReasonForm, done=done)
+
+
+@admin.register(SettlementEvent)
+class SettlementEventAdmin(ReadOnlyAdmin):
+    """What happened to all offers and orders, and whether those it concerns were told."""
+
+    list_display = ("at", "order", "subject", "subject_id", "old", "new", "reason", "actor", "told_at")
+    list_filter = ("subject", "new", ("told_at", admin.EmptyFieldListFilter), "at")
+    list_select_related = ("order", "actor")
+    search_fields = ("order__order_number", "=subject_id", "actor__email")
+    ordering = ("-id",)

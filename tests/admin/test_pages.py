@@ -19,7 +19,14 @@ from auctions.increments import DEFAULT_TIERS
 from auctions.services.bids import place_bid
 from cars.models import OdometerReading, SyncIssue, SyncRun, SyncSource, SyncSuppression, VehicleEvent
 from parking import models as parking
-from tests.auctions.factories import AuctionFactory, BidderFactory, OrderFactory
+from tests.auctions.factories import (
+    AuctionFactory,
+    BidderFactory,
+    InvoiceFactory,
+    OfferFactory,
+    OrderFactory,
+    PaymentFactory,
+)
 from tests.conftest import MakeUser
 from tests.factories import CarFactory, VehicleFactory
 from tests.parking.factories import ReservationFactory
@@ -69,6 +76,32 @@ def rows(user: User) -> None:
     workshop_rows(user)
     parking_rows(user)
     auction_rows(user)
+    settlement_rows(user)
+
+
+def settlement_rows(user: User) -> None:
+    now = timezone.now()
+    OfferFactory()
+    payment = PaymentFactory(status="succeeded")
+    order = payment.order
+    money = {"order": order, "currency": "USD"}
+    refund = auctions.Refund.objects.create(payment=payment, amount=5, reason="R", requested_by=user, **money)
+    invoice = InvoiceFactory(order=order)
+    auctions.InvoiceLine.objects.create(invoice=invoice, position=1, kind="hammer", description="A car", amount=1000)
+    auctions.CreditNote.objects.create(
+        number="SCN-1", year=2026, sequence=1, invoice=invoice, refund=refund, amount=5, reason="R", issued_at=now
+    )
+    auctions.Payout.objects.create(price=1000, fee=0, amount=1000, due_at=now, **money)
+    auctions.TitleDeadline.objects.create(state="NY", days=20)
+    auctions.TitleTransfer.objects.create(order=order, due_at=now)
+    auctions.TransportOrder.objects.create(pickup_address="A", delivery_address="B", **money)
+    auctions.GatePass.objects.create(code="GP-1", order=order, issued_at=now)
+    auctions.WebhookEvent.objects.create(provider="sandbox", event_id="e1", kind="k", body="{}", received_at=now)
+    auctions.LedgerAudit.objects.create(at=now, orders=1, differences=1, details=[{"code": "x"}])
+    for subject in auctions.SettlementEvent.Subject:
+        auctions.SettlementEvent.objects.create(
+            subject=subject, subject_id=1, order=order, new="issued", reason="R", actor=user, at=now
+        )
 
 
 def auction_rows(user: User) -> None:

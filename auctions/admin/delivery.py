@@ -1,0 +1,172 @@
+"""Staff pages of how cars and their papers get to their buyers."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
+
+from auctions.admin.settlement import SettlementAdmin
+from auctions.models import GatePass, TitleDeadline, TitleTransfer, TransportOrder
+from auctions.services import titles, transport
+from common.admin import ReasonForm, StaffAdmin, amount_field, button, day_field, text_field
+from common.money import ZERO
+
+TITLE = "auctions.change_titletransfer"
+TRANSPORT = "auctions.change_transportorder"
+
+
+class LienForm(forms.Form):
+    """Whose claim has to be released."""
+
+    lien_holder = text_field(max_length=200)
+
+
+class TrackingForm(forms.Form):
+    """By which the buyer finds the letter."""
+
+    tracking_reference = text_field(max_length=100)
+
+
+class QuoteForm(forms.Form):
+    """What the transport costs, and when it may be."""
+
+    quoted_price = amount_field(least=ZERO)
+    pickup_on = day_field(required=False)
+    delivery_on = day_field(required=False)
+
+
+class CarrierForm(forms.Form):
+    """Who drives."""
+
+    carrier = text_field(max_length=200)
+    driver_name = text_field(max_length=200, required=False)
+    driver_phone = text_field(max_length=32, required=False)
+
+
+class DeliveryForm(forms.Form):
+    """What the carrier asks of the house in the end."""
+
+    final_price = amount_field(least=ZERO, required=False)
+
+
+@admin.register(TitleDeadline)
+class TitleDeadlineAdmin(StaffAdmin):
+    """How long the titles of a state may take. Titles that are on their way keep their day."""
+
+    list_display = ("state", "days")
+    search_fields = ("state",)
+
+
+@admin.register(TitleTransfer)
+class TitleTransferAdmin(SettlementAdmin):
+    """The papers of what was sold. Queues are the filters by status; late ones have a day in `overdue at`."""
+
+    list_display = (
+        "id", "order", "show_status", "title_state", "due_at", "overdue_at", "lien_holder", "tracking_reference",
+        "received_at", "completed_at",
+    )  # fmt: skip
+    list_filter = ("status", ("overdue_at", admin.EmptyFieldListFilter), "title_state", "due_at")
+    list_select_related = ("order",)
+    search_fields = ("=id", "order__order_number", "order__listing__vin", "tracking_reference", "lien_holder")
+    id_argument = "title_id"
+    actions_detail = [
+        "receive", "review", "reject_documents", "hold_lien", "release_lien", "ready", "send", "complete",
+    ]  # fmt: skip
+
+    @button(description="Received", permissions=[TITLE], url_path="receive", icon="inbox")
+    def receive(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The documents are here; the seller's payout is due."
+        return self.act(request, object_id, "Received", titles.receive_title, done=done)
+
+    @button(description="Review", permissions=[TITLE], url_path="review", icon="search")
+    def review(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Review", titles.review_title, done="The documents are under review.")
+
+    @button(description="Reject", permissions=[TITLE], url_path="reject-documents", icon="close")
+    def reject_documents(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The seller is asked for other documents."
+        return self.act(request, object_id, "Reject", titles.reject_documents, form_class=ReasonForm, done=done)
+
+    @button(description="Hold for a lien", permissions=[TITLE], url_path="hold-lien", icon="lock")
+    def hold_lien(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The title waits for the release."
+        return self.act(request, object_id, "Hold for a lien", titles.hold_lien, form_class=LienForm, done=done)
+
+    @button(description="Lien released", permissions=[TITLE], url_path="release-lien", icon="lock_open")
+    def release_lien(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Lien released", titles.release_lien, done="The title is ready.")
+
+    @button(description="Ready", permissions=[TITLE], url_path="ready", icon="task_alt")
+    def ready(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Ready", titles.ready_title, done="The title is ready.")
+
+    @button(description="Send", permissions=[TITLE], url_path="send", icon="mail")
+    def send(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The title is on its way."
+        return self.act(request, object_id, "Send", titles.send_title, form_class=TrackingForm, done=done)
+
+    @button(description="Complete", permissions=[TITLE], url_path="complete", icon="check")
+    def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The vehicle belongs to its buyer."
+        return self.act(request, object_id, "Complete", titles.complete_title, done=done)
+
+
+@admin.register(TransportOrder)
+class TransportOrderAdmin(SettlementAdmin):
+    """The transports. What waits for finance: `quote requested`, and `booked` once its order is paid."""
+
+    list_display = (
+        "id", "order", "show_order_status", "show_status", "quoted_price", "currency", "carrier", "pickup_on",
+        "delivery_on", "delivered_at",
+    )  # fmt: skip
+    list_filter = ("status", "order__status", "pickup_on", "created_at")
+    list_select_related = ("order",)
+    search_fields = ("=id", "order__order_number", "order__buyer__email", "carrier", "delivery_address")
+    id_argument = "transport_id"
+    actions_detail = ["quote", "assign", "pick_up", "depart", "deliver", "cancel"]
+
+    @display(description="order is")
+    def show_order_status(self, row: TransportOrder) -> str:
+        return row.order.status.replace("_", " ")
+
+    @button(description="Quote", permissions=[TRANSPORT], url_path="quote", icon="sell")
+    def quote(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The buyer has the quote."
+        return self.act(request, object_id, "Quote", transport.quote_transport, form_class=QuoteForm, done=done)
+
+    @button(description="Assign a carrier", permissions=[TRANSPORT], url_path="assign", icon="local_shipping")
+    def assign(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The carrier is assigned."
+        return self.act(
+            request, object_id, "Assign a carrier", transport.assign_carrier, form_class=CarrierForm, done=done
+        )
+
+    @button(description="Picked up", permissions=[TRANSPORT], url_path="pick-up", icon="upload")
+    def pick_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Picked up", transport.pick_up, done="The carrier has the car.")
+
+    @button(description="Departed", permissions=[TRANSPORT], url_path="depart", icon="route")
+    def depart(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Departed", transport.depart, done="The car is on its way.")
+
+    @button(description="Delivered", permissions=[TRANSPORT], url_path="deliver", icon="where_to_vote")
+    def deliver(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The car is with its buyer."
+        return self.act(request, object_id, "Delivered", transport.deliver, form_class=DeliveryForm, done=done)
+
+    @button(description="Cancel", permissions=[TRANSPORT], url_path="cancel", icon="cancel")
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The transport is cancelled."
+        return self.act(request, object_id, "Cancel", transport.cancel_transport, form_class=ReasonForm, done=done)
+
+
+@admin.register(GatePass)
+class GatePassAdmin(SettlementAdmin):
+    """The rights to take cars off the lot. A code stands on its page alone, and is used over the API."""
+
+    list_display = ("id", "order", "issued_at", "used_at", "used_by", "revoked_at", "revoked_reason")
+    list_filter = (("used_at", admin.EmptyFieldListFilter), ("revoked_at", admin.EmptyFieldListFilter), "issued_at")
+    list_select_related = ("order", "used_by")
+    search_fields = ("=id", "order__order_number", "=code")

@@ -1,0 +1,183 @@
+"""Staff pages of the money of sales. Amounts never change here: buttons ask, and the services move the money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from auctions.admin.settlement import SettlementAdmin
+from auctions.models import (
+    CreditNote,
+    Invoice,
+    InvoiceLine,
+    LedgerAudit,
+    Payment,
+    Payout,
+    Refund,
+    WebhookEvent,
+)
+from auctions.services import payouts, refunds
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, amount_field, button, text_field
+
+DECIDE = "auctions.decide_refund"
+
+
+class RefundForm(forms.Form):
+    """What goes back, and why."""
+
+    amount = amount_field(max_digits=15)
+    reason = forms.CharField(max_length=500, strip=True, widget=UnfoldAdminTextareaWidget)
+
+
+class PayoutForm(forms.Form):
+    """The bank's word for a payout that was made."""
+
+    reference = text_field(max_length=64)
+
+
+class InvoiceLineInline(ReadOnlyInline):
+    """The frozen lines."""
+
+    model = InvoiceLine
+    fields = readonly_fields = ("position", "kind", "description", "amount")
+
+
+class CreditNoteInline(ReadOnlyInline):
+    """What was taken back."""
+
+    model = CreditNote
+    show_change_link = True
+    fields = readonly_fields = ("number", "amount", "reason", "issued_at")
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(SettlementAdmin):
+    """What buyers owe."""
+
+    list_display = (
+        "number", "order", "buyer_name", "show_status", "currency", "total", "paid", "credited", "show_balance",
+        "issued_at", "due_at",
+    )  # fmt: skip
+    list_filter = ("status", "year", "issued_at", "due_at")
+    list_select_related = ("order",)
+    search_fields = ("number", "order__order_number", "buyer_name", "buyer_email", "vehicle_text")
+    inlines = [InvoiceLineInline, CreditNoteInline]
+    actions_detail = ["pdf"]
+
+    @display(description="balance")
+    def show_balance(self, invoice: Invoice) -> Any:
+        return invoice.balance
+
+    @button(description="PDF", permissions=["view"], url_path="pdf", icon="picture_as_pdf")
+    def pdf(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(reverse("sale-invoice-pdf", args=[int(object_id)]))
+
+
+@admin.register(CreditNote)
+class CreditNoteAdmin(SettlementAdmin):
+    """Corrections of invoices."""
+
+    list_display = ("number", "invoice", "refund", "amount", "reason", "issued_at", "issued_by")
+    list_filter = ("year", "issued_at")
+    list_select_related = ("invoice", "refund", "issued_by")
+    search_fields = ("number", "invoice__number", "invoice__order__order_number", "reason")
+
+
+@admin.register(Payment)
+class PaymentAdmin(SettlementAdmin):
+    """All attempts to pay; money is what has succeeded."""
+
+    list_display = (
+        "id", "order", "provider", "amount", "currency", "show_status", "reference", "refund_reserved", "failure",
+        "created_at", "succeeded_at",
+    )  # fmt: skip
+    list_filter = ("status", "provider", "created_at")
+    list_select_related = ("order",)
+    search_fields = ("=id", "order__order_number", "order__buyer__email", "reference", "=provider_ref")
+    id_argument = "payment_id"
+    actions_detail = ["refund"]
+
+    @button(description="Refund", permissions=["auctions.add_refund"], url_path="refund", icon="undo")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The refund is asked for. Somebody has to approve it."
+        return self.act(request, object_id, "Refund", refunds.ask_for_refund, form_class=RefundForm, done=done)
+
+
+@admin.register(Refund)
+class RefundAdmin(SettlementAdmin):
+    """What goes back. The queue is the filter `requested`; above the limit a second person approves."""
+
+    list_display = (
+        "id", "order", "payment", "amount", "currency", "show_status", "reason", "failure", "requested_by",
+        "decided_by", "created_at",
+    )  # fmt: skip
+    list_filter = ("status", "payment__provider", "created_at")
+    list_select_related = ("order", "payment", "requested_by", "decided_by")
+    search_fields = ("=id", "order__order_number", "order__buyer__email", "reason", "=provider_ref")
+    id_argument = "refund_id"
+    actions_detail = ["approve", "reject", "retry"]
+
+    @button(description="Approve", permissions=[DECIDE], url_path="approve", icon="check")
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Approve", refunds.approve_refund, done="The refund is approved.")
+
+    @button(description="Reject", permissions=[DECIDE], url_path="reject", icon="close")
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        done = "The refund is rejected."
+        return self.act(request, object_id, "Reject", refunds.reject_refund, form_class=ReasonForm, done=done)
+
+    @button(description="Send again", permissions=[DECIDE], url_path="retry", icon="replay")
+    def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "Send again", refunds.retry_refund, done="The refund is sent again.")
+
+
+@admin.register(Payout)
+class PayoutAdmin(SettlementAdmin):
+    """What sellers get. The queue is the filter `due`."""
+
+    list_display = (
+        "id", "order", "show_seller", "price", "fee", "amount", "currency", "show_status", "due_at", "paid_at",
+        "reference",
+    )  # fmt: skip
+    list_filter = ("status", "due_at", "paid_at")
+    list_select_related = ("order__seller",)
+    search_fields = ("=id", "order__order_number", "order__seller__email", "reference")
+    id_argument = "payout_id"
+    actions_detail = ["pay"]
+
+    @display(description="seller")
+    def show_seller(self, payout: Payout) -> str:
+        return str(payout.order.seller)
+
+    @button(description="Write down the payment", permissions=["auctions.change_payout"], url_path="pay", icon="send")
+    def pay(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        title, done = "Write down the payment", "The seller is paid."
+        return self.act(request, object_id, title, payouts.pay_payout, form_class=PayoutForm, done=done)
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    """What payment providers have reported. Whole messages stand on the pages alone."""
+
+    list_display = ("received_at", "provider", "kind", "event_id", "outcome", "attempts", "processed_at")
+    list_filter = ("provider", "outcome", ("processed_at", admin.EmptyFieldListFilter), "received_at")
+    search_fields = ("=event_id", "kind")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Messages may be long: a list does not read them."""
+        return super().get_queryset(request).defer("body")
+
+
+@admin.register(LedgerAudit)
+class LedgerAuditAdmin(ReadOnlyAdmin):
+    """What each night's reckoning has found."""
+
+    list_display = ("at", "orders", "differences")
+    list_filter = ("at",)
