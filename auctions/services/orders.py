@@ -19,11 +19,13 @@ from auctions.models.orders import UNPAID_ORDER
 from auctions.services.balances import Account, credit_invoice, lock_account, settle
 from auctions.services.gate_passes import issue_pass, revoke_pass
 from auctions.services.invoicing import issue_invoice
+from auctions.services.payments import under_way
 from auctions.services.payouts import cancel_payout, hold_payout, release_payout
 from auctions.services.refunds import refundable, request_refund
 from auctions.services.sales import release_listing
 from auctions.services.settling import ORDER_MOVES, Subject, move, record
 from auctions.services.titles import cancel_title
+from auctions.services.transport import DeliveryDecided
 from common.errors import Conflict, InvalidTransition
 from common.sweeps import SweepResult, sweep_ids
 from common.transitions import check_transition
@@ -37,13 +39,6 @@ _UNDECIDED = (*UNPAID_ORDER, Status.PAID, Status.TITLE_PROCESSING)
 _COMPLETE_MOVES = {**ORDER_MOVES, Status.DISPUTED: ("refunded",)}
 _OF_BUYER = (Subject.INVOICE, Subject.CREDIT_NOTE, Subject.PAYMENT, Subject.REFUND)
 _OF_SELLER = (Subject.PAYOUT,)
-
-
-class DeliveryDecided(Conflict):
-    """The buyer chooses once; `meta.delivery` says what."""
-
-    code = "delivery_decided"
-    detail = "How this car is delivered was decided before."
 
 
 class MoneyReceived(Conflict):
@@ -188,7 +183,7 @@ def cancel_order(*, order_id: int, actor: User, reason: str, now: datetime) -> O
     order = account.order
     was_unpaid = order.status in UNPAID_ORDER
     check_transition(current=order.status, to=Status.CANCELLED, allowed=ORDER_MOVES)
-    if _is_paying(order):
+    if under_way(order) > 0:
         raise PaymentInProgress
     if account.invoice is not None and account.invoice.paid > 0:
         raise MoneyReceived(meta={"paid": account.invoice.paid})
@@ -226,7 +221,7 @@ def _default(order_id: int, *, now: datetime) -> bool:
     """What was paid in part stays as the buyer's credit, for finance to decide on."""
     account = lock_account(order_id)
     order = account.order
-    if order.status != Status.OVERDUE or order.default_at > now or _is_paying(order):
+    if order.status != Status.OVERDUE or order.default_at > now or under_way(order) > 0:
         return False
     reason = "It was not paid."
     move(order, Status.DEFAULTED, actor=None, now=now, reason=reason)
@@ -237,10 +232,6 @@ def _default(order_id: int, *, now: datetime) -> bool:
 
 
 # --- Parts
-
-
-def _is_paying(order: Order) -> bool:
-    return Payment.objects.filter(order=order, status=Payment.Status.PROCESSING).exists()
 
 
 def _stop_delivery(order: Order, *, actor: User | None, now: datetime, reason: str) -> None:

@@ -175,7 +175,7 @@ def test_an_order_with_money_is_not_cancelled(finance: APIClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "answer"), [("processing", 409), ("created", 200), ("requires_action", 200), ("failed", 200)]
+    ("status", "answer"), [("processing", 409), ("created", 409), ("requires_action", 200), ("failed", 200)]
 )
 def test_a_payment_on_its_way_keeps_the_order(finance: APIClient, status: str, answer: int) -> None:
     order = invoiced_order()
