@@ -165,6 +165,8 @@ def logging_config(*, level: str, sync_log: Path | None = None) -> dict[str, Any
             # At DEBUG it logs signed requests, and Pillow what is in the metadata of photos.
             "botocore": {"level": "WARNING"},
             "PIL": {"level": "WARNING"},
+            # At INFO it logs every call, and at DEBUG what comes back, secrets of payments included.
+            "stripe": {"level": "WARNING"},
             # django-structlog logs each task once; these would do it twice, with the results.
             "celery.app.trace": {"level": "CRITICAL"},
             "celery.worker.strategy": {"level": "WARNING"},

@@ -19,7 +19,7 @@ class SalePaymentSerializer(StrictModelSerializer):
 
     class Meta:
         model = Payment
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "order",
             "provider",
@@ -50,7 +50,7 @@ class StartedPaymentSerializer(SalePaymentSerializer):
     action = SerializerMethodField()
 
     class Meta(SalePaymentSerializer.Meta):
-        fields = (*SalePaymentSerializer.Meta.fields, "action")  # type: ignore[assignment]
+        fields = (*SalePaymentSerializer.Meta.fields, "action")
         read_only_fields = fields
 
     def to_representation(self, instance: Attempt) -> dict[str, object]:

@@ -195,7 +195,7 @@ def _apply_to_payment(provider: str, report: Report, *, now: datetime) -> bool:
     if report.status not in PAYMENT_MOVES.get(payment.status, ()) or not _is_same_money(payment, report):
         if report.status == Status.SUCCEEDED != payment.status:
             # Finance has to look: there is money that is not counted.
-            log.error("payment_report_contradicts", payment=payment.pk, status=payment.status, event=report.event_id)
+            log.error("payment_report_contradicts", payment=payment.pk, status=payment.status, event_id=report.event_id)
         return False
     _bring(account, payment, report.status, ref=report.provider_ref, failure=report.failure, now=now)
     return True

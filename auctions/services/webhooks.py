@@ -53,7 +53,7 @@ def process(event_id: UUID, *, now: datetime) -> bool:
         provider = provider_named(event.provider)
         return _apply(event_id, provider.confirm(provider.read(event.body)), now=now)
     except Exception:
-        log.exception("webhook_failed", provider=event.provider, event=event.event_id, kind=event.kind)
+        log.exception("webhook_failed", provider=event.provider, event_id=event.event_id, kind=event.kind)
         unprocessed = WebhookEvent.objects.filter(pk=event_id, processed_at=None)
         unprocessed.update(attempts=F("attempts") + 1, outcome=Outcome.FAILED)
         return False

@@ -138,7 +138,8 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as the stand-in saw it; header names in lower case, secret values blotted out."""
+    """One request as the stand-in saw it; header names in lower case, secret values blotted out. `params` are those of
+    the query, or of the form that was posted."""
 
     number: int
     method: str
@@ -175,6 +176,7 @@ class StandIn:
 
     rows_field: ClassVar[str]
     id_field: ClassVar[str]
+    takes_forms: ClassVar[bool] = False
 
     def __init__(self, *, port: int = 0) -> None:
         self.faults = Faults()
@@ -264,11 +266,11 @@ class StandIn:
         with self._lock:
             self._rows.clear()
 
-    def handle(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
+    def handle(self, method: str, target: str, headers: Mapping[str, str], form: str = "") -> Answer:
         """Log the request, let the hooks run, and answer it."""
         parts = urlsplit(target)
         shown = {name: "[hidden]" if name in _SECRET_HEADERS else value for name, value in headers.items()}
-        params = dict(parse_qsl(parts.query, keep_blank_values=True))
+        params = dict(parse_qsl(form or parts.query, keep_blank_values=True))
         with self._lock:
             self._numbered += 1
             request = Request(self._numbered, method, parts.path, params, shown)
@@ -341,10 +343,19 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        self._serve("GET", "")
+
+    def do_POST(self) -> None:
+        if not self.server.standin.takes_forms:
+            self.send_error(501)
+            return
+        self._serve("POST", self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+
+    def _serve(self, method: str, form: str) -> None:
         standin = self.server.standin
         faults = standin.faults.take()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = standin.handle("GET", self.path, headers)
+        answer = standin.handle(method, self.path, headers, form)
         answer = standin.spoil_rows(answer, faults)
         for fault in faults:
             if fault.kind is Fault.SLOW:
