@@ -231,7 +231,8 @@ def _of_offer(messages: Callable[[_OfferNews], Iterator[Message]]) -> Callable[[
 
 
 def _offer_made(news: _OfferNews) -> Iterator[Message]:
-    offer, until = news.matter, news.fact("expires_at", " It stands until {}.")
+    offer = news.matter
+    until = f" It stands until {moment_text(offer.expires_at)}."
     if offer.round:
         yield news.to_recipient(OFFER_COUNTERED, "Another price", f"{news.price()} is proposed to you.{until}")
     elif offer.kind == Offer.Kind.IF_BID:
@@ -335,8 +336,8 @@ def _order_paid(news: _News) -> Iterator[Message]:
 
 
 def _order_delivered(news: _News) -> Iterator[Message]:
-    body = f"The vehicle of order {news.matter} is yours to drive. Tell us if anything is not as it was described."
-    yield news.to_buyer(ORDER_DELIVERED, "Your vehicle has arrived", body)
+    body = f"You have the vehicle of order {news.matter}. Tell us if anything is not as it was described."
+    yield news.to_buyer(ORDER_DELIVERED, "You have your vehicle", body)
     yield news.to_seller(ORDER_DELIVERED, "The vehicle is with its buyer", f"Order {news.matter} is delivered.")
 
 
@@ -366,8 +367,7 @@ def _payment_received(news: _News) -> Iterator[Message]:
 
 
 def _payment_failed(news: _News) -> Iterator[Message]:
-    why = news.fact("failure", " Reason: {}") or news.because()
-    body = f"Your payment{news.sum()} for order {news.matter} did not go through.{why} Please try again."
+    body = f"Your payment{news.sum()} for order {news.matter} did not go through.{news.because()} Please try again."
     yield news.to_buyer(PAYMENT_FAILED, "Your payment failed", body)
 
 
@@ -396,8 +396,7 @@ def _refund_done(news: _News) -> Iterator[Message]:
 def _refund_failed(news: _News) -> Iterator[Message]:
     body = f"Your refund{news.sum()} from order {news.matter} could not be sent yet. We see to it."
     yield news.to_buyer(REFUND_UPDATE, "Your refund is delayed", body)
-    why = news.fact("failure", " Reason: {}") or news.because()
-    text = f"The refund{news.sum()} could not be sent.{why}"
+    text = f"The refund{news.sum()} could not be sent.{news.because()}"
     yield from news.to_staff("decide_refund", REFUND_TO_DECIDE, "A refund failed", text)
 
 

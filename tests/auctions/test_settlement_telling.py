@@ -68,9 +68,8 @@ def told_of(offer: Offer) -> dict[str, list[tuple[str, str]]]:
 
 
 def test_an_offer_is_told_to_its_seller_with_the_price_and_until_when_it_stands():
-    offer = OfferFactory(amount=Decimal("12345.60"))
-    details = {"expires_at": datetime(2026, 11, 28, 18, 30, tzinfo=UTC).isoformat()}
-    begin(offer, actor=offer.buyer, now=timezone.now(), details=details)
+    offer = OfferFactory(amount=Decimal("12345.60"), expires_at=datetime(2026, 11, 28, 18, 30, tzinfo=UTC))
+    begin(offer, actor=offer.buyer, now=timezone.now())
     assert told_of(offer) == {SELLER: [("offer_received", "An offer")]}
     row = Notification.objects.get()
     assert row.body == "12,345.60 USD is offered to you. It stands until 28 Nov 2026 at 18:30 UTC."
@@ -235,7 +234,7 @@ def test_a_quote_names_price_and_days(order):
 
 
 def test_a_failed_payment_says_why(order):
-    happened(order, "payment", "failed", "processing", details=MONEY | {"failure": "The card was declined."})
+    happened(order, "payment", "failed", "processing", details=MONEY, reason="The card was declined.")
     tell()
     assert "Your payment of 16,275.00 USD" in body_of(order.buyer)
     assert "Reason: The card was declined." in body_of(order.buyer)
