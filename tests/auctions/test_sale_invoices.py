@@ -12,17 +12,15 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auctions.fees import DEFAULT_SCHEDULE
-from auctions.models import CreditNote, Invoice, Order, SaleSequence, SettlementEvent, TransportOrder
-from auctions.services.balances import credit_invoice, lock_account, settle
+from auctions.models import Invoice, Order, SaleSequence, SettlementEvent
+from auctions.services.balances import credit_invoice, lock_account
 from auctions.services.invoicing import invoice_order
 from auctions.us_states import state_code
-from tests.auctions.factories import BidderFactory, OfferFactory, OrderFactory
+from tests.auctions.factories import OfferFactory
+from tests.auctions.invoices import TAXED, VIN, buyer, credited, issued, order_of
 
 pytestmark = pytest.mark.django_db
 URL = "/api/invoices"
-VIN = "1HGCV1F34JA000001"
-TAXED = DEFAULT_SCHEDULE | {"tax_rates": {"NY": "8.875"}, "taxable": ["hammer", "buyer_premium", "transport"]}
 EXAMPLE = [
     ("hammer", "15000.00"), ("buyer_premium", "750.00"), ("title_processing", "75.00"), ("transport", "450.00"),
 ]  # fmt: skip
@@ -38,42 +36,12 @@ def client(as_user: Any, finance: User) -> APIClient:
     return as_user(finance)
 
 
-def order_of(**fields: Any) -> Order:
-    """The sale of the worked example, with the car's transport booked unless told otherwise."""
-    transport = fields.pop("transport", "booked")
-    order: Order = OrderFactory(hammer_price=Decimal(15000), **fields)
-    if transport:
-        TransportOrder.objects.create(
-            order=order,
-            status=transport,
-            pickup_address="Lot 4, Albany",
-            delivery_address="12 Elm Street,\nAlbany",
-            quoted_price=Decimal("450.00"),
-            currency=order.currency,
-        )
-    return order
-
-
-def issued(order: Order | None = None, **fields: Any) -> Invoice:
-    return invoice_order(order_id=(order or order_of(**fields)).pk, actor=None, now=timezone.now())
-
-
 def path(order: Order) -> str:
     return f"/api/orders/{order.pk}/invoice"
 
 
 def error(answer: Any) -> dict[str, Any]:
     return answer.json()["errors"][0]
-
-
-def buyer(**fields: Any) -> User:
-    """Ada, at home in Albany."""
-    home = {
-        "first_name": "Ada", "last_name": "Bidder",
-        "address_line1": "12 Elm Street", "address_city": "Albany", "address_state": "NY", "address_zip": "12207",
-        "address_country": "US",
-    }  # fmt: skip
-    return BidderFactory(**home | fields)
 
 
 # --- What an invoice says
@@ -325,14 +293,6 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
 
 
 # --- Credit notes
-
-
-def credited(invoice: Invoice, amount: str, reason: str = "A scratch.") -> CreditNote:
-    with transaction.atomic():
-        account = lock_account(invoice.order_id)
-        note = credit_invoice(account, Decimal(amount), reason=reason, actor=None, now=timezone.now())
-        settle(account, actor=None, now=timezone.now())
-    return note
 
 
 def test_credit_notes_stand_in_the_invoice(client: APIClient) -> None:

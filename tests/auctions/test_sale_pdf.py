@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from auctions.models import Invoice
 from auctions.pdf import invoice_pdf
 from common.calendar import business_day
-from tests.auctions.test_sale_invoices import TAXED, VIN, buyer, credited, issued
+from tests.auctions.invoices import TAXED, VIN, buyer, credited, issued
 
 pytestmark = pytest.mark.django_db
 NAME = "Zoë Παπαδοπούλου"
