@@ -70,14 +70,15 @@ def write_csv(
     """Writes a title line and one line per row; answers the number of rows. `progress` is called with the
     rows so far, about once per 64 KiB, and may raise to stop. `bom` puts the mark in front that older
     spreadsheets need to recognise UTF-8."""
-    file.write((BOM if bom else b"") + _line(column.title for column in columns))
+    file.write((BOM if bom else b"") + csv_line(column.title for column in columns))
     report = progress or (lambda _rows: None)
     if connection.vendor == "postgresql":
         return _copy(queryset, columns, file, report)
     return _iterate(queryset, columns, file, report)
 
 
-def _line(cells: Iterable[str]) -> bytes:
+def csv_line(cells: Iterable[str]) -> bytes:
+    """One line of texts, each quoted and none a formula."""
     text = ",".join('"' + safe_cell(cell).replace('"', '""') + '"' for cell in cells)
     return f"{text}\r\n".encode()
 

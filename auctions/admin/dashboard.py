@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Avg, Count, F, Max, Q
 from django.db.models.functions import TruncDay, TruncHour
 from django.urls import reverse
 
 from auctions.models import Auction, AuctionLogEntry, Bid, Listing, Order
 from auctions.models.orders import UNPAID_ORDER
+from auctions.services.ledger import last_audit
+from auctions.services.reports import REPORTS, Period, rows_of
 from common.dashboard import Chart, Figure, panel
 
-HOURS, DAYS = 24, 14
+HOURS, DAYS, MONTHS = 24, 14, 12
 LATE = timedelta(seconds=30)  # The sweep comes every five seconds.
 Status = Auction.Status
 
@@ -49,6 +52,18 @@ def orders_panel(now: datetime) -> Iterator[Figure]:
     unpaid = Order.objects.filter(status__in=UNPAID_ORDER).count()
     url = reverse("admin:auctions_order_changelist")
     yield Figure("Orders to be paid", unpaid, "sold, waiting for the money", f"{url}?status__exact=awaiting_payment")
+
+
+@panel("auctions.view_ledgeraudit")
+def ledger_panel(now: datetime) -> Iterator[Figure]:
+    """Whether the money of all sales adds up."""
+    audit = last_audit()
+    url = reverse("admin:auctions_ledgeraudit_changelist")
+    if audit is None:
+        yield Figure("Ledger of sales", "none yet", "the schedule audits it each night", url)
+    else:
+        verdict = "adds up" if not audit.differences else f"{audit.differences} differences"
+        yield Figure("Ledger of sales", verdict, f"{audit.at:%d %b %H:%M} UTC", url, alarm=audit.differences > 0)
 
 
 def _bids_per_hour(now: datetime) -> Chart:
@@ -92,3 +107,51 @@ def _outcomes(now: datetime) -> Iterator[Chart]:
 
 def _seconds(lags: dict[Any, timedelta], days: list[datetime]) -> list[float]:
     return [round(lags.get(day, timedelta()).total_seconds(), 1) for day in days]
+
+
+@panel("auctions.read_sales_reports")
+def reports_panel(now: datetime) -> Iterator[Chart]:
+    """The reports on sales, over a year."""
+    months = _months(now)
+    yield _report_chart(
+        "Sell-through and price of reserve, percent",
+        months,
+        {"Sold": ("sell-through", "percent"), "Price of reserve": ("price-against-reserve", "percent")},
+        kind="line",
+    )
+    yield _report_chart("Bids per lot", months, {"Bids": ("bids-per-lot", "mean_bids")})
+    yield _report_chart(
+        "Days to pay and to the title, on average",
+        months,
+        {"To pay": ("time-to-pay", "mean_days"), "To the title": ("days-to-title", "mean_days")},
+        kind="line",
+    )
+    fees = {"Buyers' premiums": "buyer_premium", "Titles": "title_processing", "From sellers": "seller_fees"}
+    yield _report_chart(
+        f"Fees, {settings.DEFAULT_CURRENCY}", months, {name: ("fees", fee) for name, fee in fees.items()}, stacked=True
+    )
+    lost = {"Defaulted": "defaulted", "Cancelled": "cancelled", "Refunded": "refunded"}
+    yield _report_chart(
+        "Orders that came to nothing", months, {name: ("defaults", way) for name, way in lost.items()}, stacked=True
+    )
+
+
+def _months(now: datetime) -> list[date]:
+    """The first days of the last months, this one included."""
+    numbers = (now.year * 12 + now.month - 1 - back for back in reversed(range(MONTHS)))
+    return [date(number // 12, number % 12 + 1, 1) for number in numbers]
+
+
+def _report_chart(title: str, months: list[date], series: dict[str, tuple[str, str]], **look: Any) -> Chart:
+    """Columns of reports, in the deployment's currency; what is not known is drawn as nothing."""
+    found = {name: _by_month(name, months[0]) for name in {name for name, _ in series.values()}}
+    values = {
+        label: [float(found[name].get(f"{month:%Y-%m}", {}).get(column) or 0) for month in months]
+        for label, (name, column) in series.items()
+    }
+    return Chart(title, [f"{month:%b %Y}" for month in months], values, **look)
+
+
+def _by_month(name: str, first: date) -> dict[str, dict[str, Any]]:
+    rows = rows_of(REPORTS[name], Period(first))
+    return {row["month"]: row for row in rows if row.get("currency") in (None, settings.DEFAULT_CURRENCY)}

@@ -83,7 +83,7 @@ def test_server_and_python_write_the_same_bytes(user):
         Column("minus", Value(Decimal("-5.50"), DecimalField(max_digits=5, decimal_places=2)), Cell.NUMBER),
     ]
     queryset, slow = Notification.objects.exclude(title="%'\\\"").order_by("-id"), io.BytesIO()
-    slow.write(csvfile._line(column.title for column in typed))
+    slow.write(csvfile.csv_line(column.title for column in typed))
     csvfile._iterate(queryset, typed, slow, lambda rows: None)
     assert written(queryset, typed) == slow.getvalue()
 
