@@ -17,7 +17,7 @@ from accounts.models import User
 from auctions.models import Order, Payment, SettlementEvent, TitleTransfer, TransportOrder
 from auctions.models.orders import UNPAID_ORDER
 from auctions.services.balances import Account, credit_invoice, lock_account, settle
-from auctions.services.gate_passes import issue_pass, revoke_pass
+from auctions.services.gate_passes import GatePassUsed, issue_pass, pass_of, revoke_pass
 from auctions.services.invoicing import issue_invoice
 from auctions.services.payments import under_way
 from auctions.services.payouts import cancel_payout, hold_payout, release_payout
@@ -167,7 +167,7 @@ def _undo(account: Account, *, actor: User, now: datetime, reason: str) -> None:
         if left > 0:
             request_refund(account, payment, amount=left, reason=reason, actor=actor, now=now)
     _stop_delivery(order, actor=actor, now=now, reason=reason)
-    if not order.transport_orders.filter(picked_up_at__isnull=False).exists():
+    if not _has_left(order):
         _cancel_transport(order, actor=actor, now=now, reason=reason)
     _void_invoice(account, actor=actor, now=now, reason=reason)
 
@@ -178,11 +178,13 @@ def _undo(account: Account, *, actor: User, now: datetime, reason: str) -> None:
 @transaction.atomic
 def cancel_order(*, order_id: int, actor: User, reason: str, now: datetime) -> Order:
     """Take back a sale that holds no money: nothing was paid, or all was refunded. Unpaid, its listing is on the market
-    again. Raises InvalidTransition, PaymentInProgress, MoneyReceived (409), NotFound."""
+    again. Raises InvalidTransition, GatePassUsed, PaymentInProgress, MoneyReceived (409), NotFound."""
     account = lock_account(order_id)
     order = account.order
     was_unpaid = order.status in UNPAID_ORDER
     check_transition(current=order.status, to=Status.CANCELLED, allowed=ORDER_MOVES)
+    if _has_left(order):
+        raise GatePassUsed("The car has left on its gate pass.")
     if under_way(order) > 0:
         raise PaymentInProgress
     if account.invoice is not None and account.invoice.paid > 0:
@@ -234,6 +236,11 @@ def _default(order_id: int, *, now: datetime) -> bool:
 # --- Parts
 
 
+def _has_left(order: Order) -> bool:
+    gate_pass = pass_of(order)
+    return gate_pass is not None and gate_pass.used_at is not None
+
+
 def _stop_delivery(order: Order, *, actor: User | None, now: datetime, reason: str) -> None:
     """The car stays, its title too, and nobody is paid out for it."""
     revoke_pass(order, reason=reason, actor=actor, now=now)
@@ -242,7 +249,7 @@ def _stop_delivery(order: Order, *, actor: User | None, now: datetime, reason: s
 
 
 def _cancel_transport(order: Order, *, actor: User | None, now: datetime, reason: str) -> None:
-    """Raises InvalidTransition: the car is on its way."""
+    """Of a car that has not left."""
     transport = order.transport_orders.exclude(status=TransportOrder.Status.CANCELLED).first()
     if transport is not None:
         move(transport, TransportOrder.Status.CANCELLED, actor=actor, now=now, reason=reason)

@@ -21,6 +21,9 @@ from auctions.serializers.orders import (
     transports_of_orders,
 )
 from auctions.services import orders
+from auctions.views.gate_passes import GatePassActions
+from auctions.views.invoices import InvoiceActions
+from auctions.views.payments import PaymentActions
 from common import clock
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
@@ -100,7 +103,7 @@ def _sent(name: str, **value: str) -> OpenApiExample:
         examples=[_shown("to be picked up", TO_PICK_UP)],
     ),
 )
-class OrderViewSet(ListMixin, RetrieveMixin, ApiViewSet):
+class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, RetrieveMixin, ApiViewSet):
     """Sales, from the hammer to the delivered car."""
 
     queryset = Order.objects.all()
@@ -142,7 +145,8 @@ class OrderViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Cancel an order",
         description="By finance. Unpaid, its invoice is voided by a credit note and the listing is on the market "
         "again; paid, all must have been refunded. 409 `money_received` while money is there, `payment_in_progress` "
-        "while a payment is being processed, `invalid_transition` when it is too late.",
+        "while a payment is being processed, `gate_pass_used` when the car has left, `invalid_transition` when it is "
+        "too late.",
         examples=[
             _sent("why", reason="Both parties agreed."),
             _shown("cancelled", UNPAID | {"status": "cancelled", "invoice": VOID_INVOICE}),

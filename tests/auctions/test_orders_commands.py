@@ -210,13 +210,13 @@ def test_money_that_came_and_went_leaves_the_rest_to_a_credit_note(finance: APIC
     assert list(CreditNote.objects.order_by("id").values_list("amount", flat=True)) == [25, 1300]
 
 
-def test_a_car_that_was_picked_up_by_the_carrier_is_not_taken_back(finance: APIClient) -> None:
+def test_the_sale_of_a_car_that_has_left_is_not_taken_back(finance: APIClient) -> None:
     order = paid_order()
-    facts = {"quoted_price": 1, "carrier": "Fast", "picked_up_at": timezone.now()}
-    transport_of(order, status="picked_up", **facts)
+    transport_of(order, status="assigned", quoted_price=1, carrier="Fast")
     Order.objects.update(status="transport_scheduled", delivery="transport")
+    GatePass.objects.update(used_at=timezone.now())
     refund_everything(order)
-    assert refused(post(finance, order, "cancel", REASON)) == (409, "invalid_transition")
+    assert refused(post(finance, order, "cancel", REASON)) == (409, "gate_pass_used")
     assert reread(order).status == "transport_scheduled"
 
 
@@ -355,6 +355,7 @@ def test_a_transport_that_has_not_begun_is_cancelled_by_a_refund(as_user: Any, f
     facts = {"quoted_price": 1, "carrier": "Fast"}
     planned = transport_of(order, status="assigned", **facts)
     under_way = transport_of(gone, status="in_transit", picked_up_at=timezone.now(), **facts)
+    GatePass.objects.filter(order=gone).update(used_at=timezone.now())
     for each in (order, gone):
         done(finance, each, "dispute", REASON)
         done(finance, each, "resolve", REFUND)
