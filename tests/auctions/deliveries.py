@@ -7,15 +7,15 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
 from auctions.models import GatePass, Invoice, Order, TitleTransfer, TransportOrder
 from auctions.services import titles, transport
-from auctions.services.balances import lock_account, take_money
-from auctions.services.invoicing import issue_invoice
+from auctions.services.invoicing import invoice_order
+from tests.auctions import orders
 from tests.auctions.factories import OrderFactory
+from tests.auctions.orders import invoice_of
 from tests.factories import UserFactory
 
 ADDRESS = "1 Main Street, Boston, MA 02108"
@@ -25,16 +25,12 @@ def staff() -> User:
     return UserFactory(is_superuser=True)
 
 
-@transaction.atomic
 def pay(order: Order) -> Order:
-    """All that it owes comes in; the invoice is issued where there is none."""
-    account = lock_account(order.pk)
-    if account.invoice is None:
-        issue_invoice(account, actor=None, now=timezone.now())
-        account = lock_account(order.pk)
-    assert account.invoice is not None
-    take_money(account, account.invoice.balance, actor=None, now=timezone.now())
-    return Order.objects.get(pk=order.pk)
+    """By wire, all that it owes; the invoice is issued where there is none."""
+    if not Invoice.objects.filter(order=order).exists():
+        invoice_order(order_id=order.pk, actor=None, now=timezone.now())
+    orders.pay(order, invoice_of(order).balance)
+    return orders.reread(order)
 
 
 def paid_order(**fields: Any) -> Order:
@@ -89,10 +85,6 @@ def transport_of(order: Order, status: str = "quote_requested", price: str = "45
 
 def pass_for(order: Order) -> GatePass:
     return GatePass.objects.get(order=order, revoked_at=None)
-
-
-def invoice_of(order: Order) -> Invoice:
-    return Invoice.objects.get(order=order)
 
 
 def history(row: Any, subject: str) -> list[str]:

@@ -22,8 +22,9 @@ from auctions.services.invoicing import invoice_order
 from auctions.services.orders import cancel_order, choose_self_pickup, dispute_order, resolve_dispute
 from auctions.services.settling import lock_order
 from auctions.services.transport import TransportExists
-from tests.auctions.deliveries import ADDRESS, history, invoice_of, paid_order, pass_for, pay, staff, transport_of
+from tests.auctions.deliveries import ADDRESS, history, paid_order, pass_for, pay, staff, transport_of
 from tests.auctions.factories import BidderFactory, ListingFactory, OrderFactory
+from tests.auctions.orders import invoice_of
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
