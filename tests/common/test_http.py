@@ -21,6 +21,7 @@ from common.http_transport import AddressRefusedError, is_public, public_address
 from tests.standins.base import Fault
 from tests.standins.dummyjson import DummyJSONServer
 from tests.standins.files import FileServer
+from tests.standins.stripe_server import KEY, StripeServer
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -441,3 +442,36 @@ def test_a_download_is_refused_by_the_same_rules(
         with pytest.raises(OutsideError) as caught:
             client.download(f"{server.base_url}/list.csv", into=io.BytesIO(), kinds={"text/csv"})
     assert caught.value.code == code
+
+
+# --- Sending
+
+
+@pytest.fixture
+def stripe() -> Iterator[StripeServer]:
+    """A server that takes forms."""
+    with StripeServer() as server:
+        yield server
+
+
+def send(stripe: StripeServer, waits: Waits) -> Any:
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+    with OutsideClient(wait=waits, allow_private=True) as client:
+        return client.post(f"{stripe.base_url}/v1/payment_intents", content=b"amount=500&currency=usd", headers=headers)
+
+
+def test_a_body_is_posted(stripe: StripeServer, waits: Waits) -> None:
+    assert send(stripe, waits).data["amount"] == 500
+    assert [(request.method, request.params["amount"]) for request in stripe.requests] == [("POST", "500")]
+
+
+def test_a_post_is_sent_again_after_a_passing_fault(stripe: StripeServer, waits: Waits) -> None:
+    stripe.faults.add(Fault.STATUS, code=503, times=2)
+    assert send(stripe, waits).data["amount"] == 500
+    assert (len(stripe.requests), len(waits)) == (3, 2)
+
+
+def test_a_post_goes_to_public_addresses_only(stripe: StripeServer, waits: Waits) -> None:
+    with OutsideClient(wait=waits, allow_private=False) as client, pytest.raises(OutsideError) as refused:
+        client.post(stripe.base_url.replace("http:", "https:"), content=b"{}", headers={})
+    assert (refused.value.code, stripe.requests) == ("refused_address", [])

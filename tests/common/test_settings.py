@@ -81,6 +81,12 @@ SAME = secrets.token_urlsafe(64)
         ({"BACKEND_URL": "cars.forecourt.test"}, "BACKEND_URL"),
         ({"DISABLE_THROTTLES": "1"}, "DISABLE_THROTTLES"),
         ({"PROVIDER_ALLOW_PRIVATE": "1"}, "PROVIDER_ALLOW_PRIVATE"),
+        ({"PAYMENT_PROVIDERS": "manual,sandbox"}, "PAYMENT_PROVIDERS must not name sandbox"),
+        ({"PAYMENT_PROVIDERS": "manual,paypal"}, "PAYMENT_PROVIDERS"),
+        ({"PAYMENT_PROVIDERS": "manual,stripe"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
+        ({"STRIPE_SECRET_KEY": "sk_live_51abc"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
+        ({"STRIPE_WEBHOOK_SECRET": "whsec_51abc"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
+        ({"STRIPE_API_BASE": "http://stripe.forecourt.test"}, "STRIPE_API_BASE"),
         ({"ADMIN_PASSWORD": "Kx7-Qm2-Zp9"}, "ADMIN_PASSWORD"),
         ({"ADMIN_PASSWORD": "ChangeMe-12345"}, "ADMIN_PASSWORD"),
         ({"ADMIN_PASSWORD": "MyPassword-2026"}, "ADMIN_PASSWORD"),
@@ -148,6 +154,32 @@ def test_only_a_worker_waits_long_for_the_broker(run: Any, program: str, seconds
     code = f"import {program}; from django.conf import settings as s; "
     timeout = run("-c", code + "print(s.CELERY_BROKER_TRANSPORT_OPTIONS['socket_timeout'])").stdout
     assert float(timeout) <= seconds
+
+
+# --- Payments ---------------------------------------------------------------------------------------------------------
+
+BOTH = {"STRIPE_SECRET_KEY": "sk_live_51abc", "STRIPE_WEBHOOK_SECRET": "whsec_51abc"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "providers"),
+    [
+        ({}, "manual"),
+        (BOTH, "manual,stripe"),
+        ({"BACKEND_URL": "http://cars.forecourt.test"}, "manual,sandbox"),
+        ({"BACKEND_URL": "http://cars.forecourt.test", **BOTH}, "manual,sandbox,stripe"),
+        ({"PAYMENT_PROVIDERS": "stripe", **BOTH}, "stripe"),
+    ],
+)
+def test_who_takes_payments(run: Any, changes: dict[str, str], providers: str) -> None:
+    code = "import config.settings.production as s; print(','.join(s.PAYMENT_PROVIDERS))"
+    assert run("-c", code, **changes).stdout.strip() == providers
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000", "https://dev.forecourt.test"])
+def test_developers_have_the_sandbox(run: Any, url: str) -> None:
+    code = "import config.settings.local as s; print(','.join(s.PAYMENT_PROVIDERS))"
+    assert run("-c", code, BACKEND_URL=url, DATABASE_URL=None).stdout.strip() == "manual,sandbox"
 
 
 # --- Databases --------------------------------------------------------------------------------------------------------
