@@ -24,6 +24,7 @@ from auctions.services.corrections import void_bid
 from auctions.services.listings import archive_listing
 from auctions.services.moderation import suspend_listing
 from auctions.services.offers import accept_offer, counter_offer, decline_offer, expire_offers, withdraw_offer
+from auctions.services.orders import chase_orders
 from auctions.services.sales import release_listing
 from auctions.services.settling import lock_order, move
 from auctions.services.states import lock_listing
@@ -407,3 +408,14 @@ def test_what_was_settled_once_is_not_settled_again() -> None:
     decline_offer(offer_id=offer.pk, actor=offer.seller)
     with pytest.raises(InvalidTransition):
         accept_offer(offer_id=offer.pk, actor=offer.seller)
+
+
+def test_an_order_that_stays_unpaid_ends_in_a_second_chance(auction: Auction, people: list[User]) -> None:
+    """By the sweeps alone."""
+    order = Order.objects.get()
+    chase_orders(now=order.payment_due_at)
+    assert swept(order.payment_due_at) == NOTHING
+    chase_orders(now=order.default_at)
+    assert (reread(order).status, reread(auction.listing).status) == ("defaulted", "active")
+    assert swept(order.default_at) == ONE
+    assert chance().buyer == people[1]
