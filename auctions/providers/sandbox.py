@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -72,8 +73,12 @@ class Sandbox:
         """Decide a payment or a refund that is on its way, and report it by a webhook over HTTP, as often as it is
         asked for: the event stays the same. Raises ProviderError."""
         body = dump_json(_event_of(row))
-        address = f"{settings.BACKEND_URL}/api/webhooks/{self.name}"
-        headers = {"Content-Type": "application/json", SIGNATURE_HEADER: signed(body, at=clock.now())}
+        address = f"{settings.INTERNAL_URL}/api/webhooks/{self.name}"
+        headers = {
+            "Content-Type": "application/json",
+            "Host": urlsplit(settings.BACKEND_URL).netloc,  # The name that this service answers to.
+            SIGNATURE_HEADER: signed(body, at=clock.now()),
+        }
         try:
             # Our own address, which may well be a private one.
             with OutsideClient(provider=self.name, budget_s=_BUDGET_S, tries=1, allow_private=True) as client:

@@ -215,7 +215,7 @@ def test_a_refund_ends(api: APIClient, payment: Payment, status: str, paid: Deci
 class TestSandbox:
     @pytest.fixture(autouse=True)
     def _served(self, settings: Any, live_server: Any) -> None:
-        settings.BACKEND_URL = live_server.url
+        settings.INTERNAL_URL = live_server.url
 
     def test_it_takes_every_card(self, as_user: Any, user: User) -> None:
         invoice = invoice_for(user)
@@ -251,9 +251,9 @@ class TestSandbox:
     def test_a_webhook_that_does_not_get_through_is_sent_again(self, settings: Any, live_server: Any) -> None:
         payment = PaymentFactory(order=invoice_for(PaymentFactory().order.buyer).order)
         Payment.objects.exclude(pk=payment.pk).update(status="cancelled")
-        settings.BACKEND_URL = "http://127.0.0.1:9"
+        settings.INTERNAL_URL = "http://127.0.0.1:9"
         assert run_sandbox() == 0
-        settings.BACKEND_URL = live_server.url
+        settings.INTERNAL_URL = live_server.url
         assert run_sandbox() == 1
         assert state(payment)[0] == "succeeded"
 
