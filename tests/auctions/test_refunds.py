@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from accounts.models import User
 from auctions.models import CreditNote, GatePass, Invoice, Order, Payment, Refund, SettlementEvent
 from auctions.providers.base import ProviderError, Refunded
 from auctions.services.balances import lock_account
+from auctions.services.orders import MoneyReceived, cancel_order, dispute_order, resolve_dispute
 from auctions.services.refunds import (
     RefundExceedsPayment,
     SecondPersonNeeded,
@@ -431,6 +433,44 @@ def test_asking_under_a_lock_that_is_held() -> None:
         )
     assert (refund.status, refund.requested_by) == ("requested", None)
     assert approve_refund(refund_id=refund.pk, actor=UserFactory(), now=timezone.now()).status == "done"
+
+
+def test_an_order_whose_money_is_back_can_be_cancelled() -> None:
+    payment, finance = paid(), UserFactory()
+    refunded(payment, "1000.00")
+    cancel = partial(cancel_order, order_id=payment.order_id, actor=finance, reason="Both agreed.", now=timezone.now())
+    with pytest.raises(MoneyReceived):
+        cancel()
+    refunded(payment, "325.00")
+    assert cancel().status == "cancelled"
+    assert figures(payment) == ("0.00", "1325.00", "1325.00")
+
+
+def test_what_a_dispute_gives_back_is_credited_once() -> None:
+    payment, finance = paid(Decimal("1400.00")), UserFactory()
+    refunded(payment, "100.00")
+    now = timezone.now()
+    dispute_order(order_id=payment.order_id, actor=payment.order.buyer, reason="Another engine.", now=now)
+    resolve_dispute(order_id=payment.order_id, actor=finance, outcome="refund", now=now)
+    refund = Refund.objects.get(status="requested")
+    assert (refund.amount, refund.requested_by) == (Decimal("1300.00"), finance)
+    with pytest.raises(SecondPersonNeeded):
+        approve_refund(refund_id=refund.pk, actor=finance, now=now)
+    approve_refund(refund_id=refund.pk, actor=UserFactory(), now=now)
+    assert figures(payment) == ("0.00", "1325.00", "1400.00")
+    assert [note.amount for note in CreditNote.objects.order_by("id")] == [Decimal("25.00"), Decimal("1300.00")]
+    assert Order.objects.get().status == "refunded"
+    assert not has_pass(payment)
+
+
+def test_late_money_of_a_dead_order_goes_back_without_a_credit_note() -> None:
+    order = invoiced_order()
+    cancel_order(order_id=order.pk, actor=UserFactory(), reason="Both agreed.", now=timezone.now())
+    payment = paid(order=order)
+    refunded(payment, TOTAL)
+    assert figures(payment) == ("0.00", "1325.00", "1325.00")
+    assert CreditNote.objects.get().refund is None
+    assert Order.objects.get().status == "cancelled"
 
 
 def test_the_service_names_its_refusals() -> None:
