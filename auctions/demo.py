@@ -1,4 +1,5 @@
-"""The auctions of the demo data: a dealer's cars, live, to come, sold and unsold, and listings on their way there."""
+"""The auctions of the demo data: a dealer's cars, live, to come, sold and unsold, and listings on their way there. What
+became of those that were sold is in `demo_sales`."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from django.db.models import Q
 from PIL import Image, ImageDraw
 
 from accounts.models import SellerProfile, User
+from auctions import demo_sales
 from auctions.models import (
     Auction,
     AuctionEvent,
@@ -23,11 +25,13 @@ from auctions.models import (
 )
 from auctions.services.auctions import create_auction
 from auctions.services.bids import place_bid
+from auctions.services.chances import make_offers
 from auctions.services.closing import close_auction
 from auctions.services.files import forget_files, promise_upload
 from auctions.services.images import confirm_image, process_image
 from auctions.services.listings import create_listing, submit_listing
 from auctions.services.moderation import approve_listing
+from auctions.services.orders import choose_self_pickup
 from auctions.services.states import lock_auction, open_auction
 from cars.models import Vehicle
 from cars.services import VinAnswer
@@ -35,10 +39,14 @@ from cars.services.vin import check_vin
 from common.uploads import store
 
 BIDDERS = ("alice", "bob", "carol")
-ACCORD, PICKUP, TESLA, BEETLE, BUS, GOLF, COROLLA = (
+ACCORD, PICKUP, TESLA, BEETLE, BUS, GOLF, COROLLA, RAV4 = (
     "1HGCV1F30JA000017", "1FTFW1ET9DFC20399", "5YJSA1E20GF100018", "3VWRW31CX8M500012", "WV2ZZZ7061H000001",
-    "WVWZZZ1JZXW000001", "JTDBR32E320000019",
+    "WVWZZZ1JZXW000001", "JTDBR32E320000019", "2T3BFREV0DW080076",
 )  # fmt: skip
+ADDRESS = {
+    "address_line1": "48 Congress St", "address_city": "Troy", "address_state": "NY", "address_zip": "12180",
+    "address_country": "US",
+}  # fmt: skip
 COMMON = {
     "condition": "runs_drives", "title_type": "clean", "title_state": "NY", "location_address": "12 Harbour Road",
     "location_city": "Albany", "location_state": "NY", "location_zip": "12207",
@@ -75,6 +83,12 @@ CARS: dict[str, dict[str, Any]] = {
         "year": 2002, "make": "Toyota", "model": "Corolla", "body_type": "sedan", "mileage": 143_000,
         "exterior_color": "gray", "starting_price": "1500.00", "description": "",
     },
+    RAV4: {
+        "year": 2013, "make": "Toyota", "model": "RAV4", "trim": "XLE", "body_type": "suv", "mileage": 92_700,
+        "fuel_type": "gasoline", "drivetrain": "awd", "exterior_color": "steelblue", "starting_price": "8000.00",
+        "reserve_price": "11500.00", "description": "New brakes all round.",
+    },
+    **demo_sales.CARS,
 }  # fmt: skip
 
 
@@ -85,11 +99,15 @@ def seed(*, now: datetime, restore: bool) -> None:  # noqa: ARG001 - `clear` has
     if Listing.objects.filter(seller=people["dora"]).exists():
         return
     _make_business(people, now - timedelta(days=30))
+    demo_sales.Sales(people, now, lambda vin, when: _on_sale(people, "dora", vin, when)).tell()
     _sold(people, now)
+    _below_the_reserve(people, now)
     _unsold(people, now)
     _live(people, now)
     tesla = _on_sale(people, "dora", TESLA, now - timedelta(hours=5))
     _auction(tesla, now - timedelta(hours=4), now + timedelta(hours=20), now + timedelta(days=4))
+    words = "I would come and fetch it on Saturday."
+    demo_sales.offer_for(tesla, people["carol"], "16800.00", now - timedelta(hours=2), message=words)
     waiting = _listed(people["carol"], COROLLA, now - timedelta(hours=3))
     submit_listing(listing=waiting, actor=people["carol"], now=now - timedelta(hours=2))
     _listed(people["dora"], BUS, now - timedelta(minutes=40))
@@ -103,7 +121,7 @@ def _make_business(people: dict[str, User], when: datetime) -> None:
     SellerProfile.objects.update_or_create(user=people["dora"], defaults=profile | approved)
     for name in BIDDERS:
         means = {"payment_provider": "sandbox", "payment_reference": f"pm_{name}", "payment_last4": "4242"}
-        User.objects.filter(pk=people[name].pk).update(identity_verified_at=when, **means)
+        User.objects.filter(pk=people[name].pk).update(identity_verified_at=when, **means, **ADDRESS)
 
 
 def _live(people: dict[str, User], now: datetime) -> None:
@@ -125,6 +143,18 @@ def _sold(people: dict[str, User], now: datetime) -> None:
     auction = _auction(golf, begin, begin, end)
     _bid(people, auction, (("bob", "1400"), ("carol", "1750"), ("bob", "2100")), begin, timedelta(hours=9))
     close_auction(auction_id=auction.pk, clock=lambda: end)
+    order = Order.objects.get(auction=auction)
+    choose_self_pickup(order_id=order.pk, actor=order.buyer, now=end + timedelta(hours=1))
+
+
+def _below_the_reserve(people: dict[str, User], now: datetime) -> None:
+    """The highest bid waits for the seller's answer."""
+    rav4 = _on_sale(people, "dora", RAV4, now - timedelta(days=4))
+    begin, end = now - timedelta(days=3), now - timedelta(hours=3)
+    auction = _auction(rav4, begin, begin, end)
+    _bid(people, auction, (("alice", "9000"), ("carol", "10400")), begin, timedelta(hours=9))
+    close_auction(auction_id=auction.pk, clock=lambda: end)
+    make_offers(now=end + timedelta(minutes=1))
 
 
 def _unsold(people: dict[str, User], now: datetime) -> None:
@@ -208,7 +238,7 @@ def clear() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:  # What the log is guarded by; nothing but a demo takes rows out of it.
             cursor.execute("SET LOCAL forecourt.rewrite_log = 'on'")
-    Order.objects.filter(listing__in=listings).delete()
+    demo_sales.clear_sales(listings)
     AuctionEvent.objects.filter(auction__in=auctions).delete()
     AuctionLogEntry.objects.filter(auction__in=auctions).delete()
     Listing.objects.filter(pk__in=listings).update(auction=None, status=Listing.Status.ARCHIVED)
