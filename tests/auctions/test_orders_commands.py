@@ -15,9 +15,11 @@ from accounts.models import User
 from auctions.models import CreditNote, GatePass, Listing, Order, Payout, Refund, SettlementEvent, TransportOrder
 from auctions.services.balances import credit_invoice, lock_account, take_money
 from auctions.services.orders import complete_order, dispute_order, resolve_dispute
+from auctions.services.refunds import approve_refund, ask_for_refund
 from tests.auctions.factories import OrderFactory, PaymentFactory
 from tests.auctions.orders import TOTAL, delivered_order, invoice_of, invoiced_order, paid_order, pay, reread
 from tests.auctions.test_orders import transport_of
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -65,12 +67,11 @@ def listing_status(order: Order) -> str:
     return Listing.objects.get(pk=order.listing_id).status
 
 
-@transaction.atomic
 def refund_everything(order: Order) -> None:
-    """As `finish_refund` counts it: the money is back, and a credit note says so."""
-    account = lock_account(order.pk)
-    credit_invoice(account, TOTAL, reason="Refunded.", actor=None, now=timezone.now())
-    take_money(account, -TOTAL, actor=None, now=timezone.now())
+    """The wire goes back, and a credit note says so."""
+    asked = {"payment_id": order.payments.get().pk, "amount": TOTAL, "reason": "Sorry."}
+    refund = ask_for_refund(actor=order.buyer, now=timezone.now(), **asked)
+    approve_refund(refund_id=refund.pk, actor=UserFactory(), now=timezone.now())
 
 
 # --- Self-pickup
@@ -334,6 +335,17 @@ def test_a_refund_undoes_the_sale(as_user: Any, finance: APIClient, finance_user
     assert refund.requested_by == finance_user
     assert Payout.objects.get().status == "cancelled"
     assert listing_status(order) == "sold"
+
+
+def test_the_refund_of_an_undone_sale_credits_nothing_twice(as_user: Any, finance: APIClient) -> None:
+    order = paid_order()
+    done(as_user(order.buyer), order, "dispute", REASON)
+    done(finance, order, "resolve", REFUND)
+    approve_refund(refund_id=Refund.objects.get().pk, actor=UserFactory(), now=timezone.now())
+    invoice = invoice_of(order)
+    assert (invoice.status, invoice.paid, invoice.balance) == ("void", 0, 0)
+    assert CreditNote.objects.get().amount == TOTAL
+    assert not GatePass.objects.filter(revoked_at=None).exists()
 
 
 def test_all_that_is_left_of_every_payment_is_asked_back(as_user: Any, finance: APIClient, user: User) -> None:
