@@ -364,12 +364,13 @@ def _require_for_sale(table: Table) -> None:
 def _is_for_sale(table: Table) -> bool:
     """As `_for_sale` says it in SQL. An auction whose start has come is as good as begun."""
     offer, listing, auction, now = table
-    in_auction = listing.status == Listing.Status.IN_AUCTION and auction is not None
+    if listing.status == Listing.Status.ACTIVE:
+        return offer.kind != Kind.IF_BID
+    if listing.status != Listing.Status.IN_AUCTION or auction is None:
+        return False
     if offer.kind == Kind.IF_BID:
-        return in_auction and auction is not None and auction.status == Auction.Status.NEGOTIATING
-    if in_auction and auction is not None:
-        return auction.status == Auction.Status.SCHEDULED and auction.starts_at > now
-    return listing.status == Listing.Status.ACTIVE
+        return auction.status == Auction.Status.NEGOTIATING
+    return auction.status == Auction.Status.SCHEDULED and auction.starts_at > now
 
 
 def _for_sale(now: datetime) -> Q:
