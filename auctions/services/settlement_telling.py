@@ -33,6 +33,7 @@ OFFER_DECLINED = "offer_declined"
 OFFER_WITHDRAWN = "offer_withdrawn"
 OFFER_EXPIRED = "offer_expired"
 OFFER_SUPERSEDED = "offer_superseded"
+ORDER_MADE = "order_made"
 ORDER_PAID = "order_paid"
 ORDER_OVERDUE = "order_overdue"
 ORDER_DEFAULTED = "order_defaulted"
@@ -66,6 +67,7 @@ LABELS = {
     OFFER_WITHDRAWN: "Offers to you that were taken back",
     OFFER_EXPIRED: "Offers that nobody decided on in time",
     OFFER_SUPERSEDED: "Offers that something else has overtaken",
+    ORDER_MADE: "What you bought, and what to do next",
     ORDER_PAID: "Sales that are paid",
     ORDER_OVERDUE: "Sales whose payment is late",
     ORDER_DEFAULTED: "Sales that came to nothing for want of payment",
@@ -277,6 +279,12 @@ def _offer_superseded(news: _OfferNews) -> Iterator[Message]:
 
 # --- Orders
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _order_made(news: _News) -> Iterator[Message]:
+    """The seller hears of the sale by the auction or the offer."""
+    body = f"Order {news.matter}: say whether you fetch the vehicle or ask for a transport, and the invoice follows."
+    yield news.to_buyer(ORDER_MADE, "How do you get your vehicle?", body)
 
 
 def _order_overdue(news: _News) -> Iterator[Message]:
@@ -535,6 +543,7 @@ _MESSAGES: Mapping[tuple[str, str], Callable[[_News], Iterator[Message]]] = {
     (Subject.OFFER, "withdrawn"): _of_offer(_offer_withdrawn),
     (Subject.OFFER, "expired"): _of_offer(_offer_expired),
     (Subject.OFFER, "superseded"): _of_offer(_offer_superseded),
+    (Subject.ORDER, "awaiting_payment"): _order_made,
     (Subject.ORDER, "overdue"): _order_overdue,
     (Subject.ORDER, "defaulted"): _order_defaulted,
     (Subject.ORDER, "cancelled"): _order_cancelled,

@@ -93,6 +93,7 @@ def test_an_order_is_invoiced_and_a_wire_recorded(finance: Client, order: Order)
 
 
 def test_nothing_happens_before_it_was_confirmed(finance: Client, order: Order) -> None:
+    assert page(order, "issue_invoice") in finance.get(page(order)).content.decode()
     asked = finance.get(page(order, "issue_invoice")).content.decode()
     assert f"Issue the invoice: {order}?" in asked
     assert not Invoice.objects.exists()
@@ -256,7 +257,9 @@ def test_a_moderator_sees_orders_and_changes_none(
     client: Client, make_user: MakeUser, order: Order, button: str
 ) -> None:
     client.force_login(make_user(roles=["moderator"]))
-    assert client.get(page(order)).status_code == 200
+    answer = client.get(page(order))
+    assert answer.status_code == 200
+    assert page(order, button) not in answer.content.decode()
     assert client.post(page(order, button), REASON).status_code == 403
 
 

@@ -135,7 +135,7 @@ def test_the_end_of_an_offer_is_told_to_whom_it_concerns(status, made_by, expect
 # ---------------------------------------------------------------------------------------------------------------------
 
 STEPS: list[tuple[str, str, str, dict[str, str]]] = [
-    ("order", "", "awaiting_payment", {}),
+    ("order", "", "awaiting_payment", {BUYER: "order_made"}),
     ("order", "awaiting_payment", "overdue", {BUYER: "order_overdue", SELLER: "order_overdue"}),
     ("order", "overdue", "defaulted", {BUYER: "order_defaulted", SELLER: "order_defaulted"}),
     ("order", "paid", "cancelled", {BUYER: "order_cancelled", SELLER: "order_cancelled"}),
