@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auctions.models import Auction, AuctionBidder, Listing, Offer, Order, SettlementEvent
+from auctions.services import offers
 from auctions.services.auctions import create_auction
 from auctions.services.audit import audit_auction
 from auctions.services.bids import buy_now
@@ -31,7 +32,7 @@ from auctions.services.states import lock_listing
 from auctions.tasks import make_offers as make_offers_task
 from common.errors import InvalidTransition
 from common.sweeps import SweepResult
-from tests.auctions.factories import AuctionFactory, BidderFactory, OfferFactory
+from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory, OfferFactory
 from tests.auctions.trust import bid, closed, planted
 
 pytestmark = pytest.mark.django_db
@@ -419,3 +420,24 @@ def test_an_order_that_stays_unpaid_ends_in_a_second_chance(auction: Auction, pe
     assert (reread(order).status, reread(auction.listing).status) == ("defaulted", "active")
     assert swept(order.default_at) == ONE
     assert chance().buyer == people[1]
+
+
+@pytest.mark.parametrize("kind", Offer.Kind.values)
+@pytest.mark.parametrize("where", ["active", "scheduled", "due", "live", "missed", "sold", "suspended"])
+def test_the_sweep_and_the_services_mean_the_same_by_for_sale(kind: str, where: str) -> None:
+    match where:
+        case "missed":
+            listing = negotiated().listing
+        case "scheduled" | "due" | "live":
+            listing = AuctionFactory(status="live" if where == "live" else "scheduled").listing
+        case _:
+            listing = ListingFactory(status=where)
+    if where == "due":
+        Auction.objects.update(starts_at=timezone.now())
+    offer = OfferFactory(listing=listing, kind=kind, auction=Auction.objects.filter(listing=listing).first())
+    now = timezone.now()
+    found = Offer.objects.filter(offers._for_sale(now), pk=offer.pk).exists()
+    with transaction.atomic():
+        assert found == offers._is_for_sale(offers._lock_table(offer.pk, lambda: now))
+    wanted = {"missed"} if kind == "if_bid" else {"active", "scheduled"}
+    assert found == (where in wanted)
