@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auctions import tasks
 from auctions.models import Invoice, Payment, Refund, WebhookEvent
 from auctions.providers.sandbox import SIGNATURE_HEADER, signed
 from auctions.services import payments, webhooks
@@ -165,7 +166,7 @@ def test_what_fails_is_stored_and_taken_up_again(
     with monkeypatch.context() as patch:
         patch.setattr(webhooks, "apply_report", broken)
         assert deliver(api, event_of(payment)).status_code == 200
-        webhooks.process_due(now=timezone.now())
+        tasks.process_webhooks()
     event = WebhookEvent.objects.get()
     assert (event.outcome, event.attempts, event.processed_at) == ("failed", 2, None)
     assert state(payment)[0] == "processing"
@@ -190,6 +191,20 @@ def test_nobody_tries_for_ever(api: APIClient, payment: Payment, monkeypatch: py
     assert WebhookEvent.objects.get().attempts == webhooks.MOST_ATTEMPTS
 
 
+def test_an_event_is_stored_outside_of_the_transaction_that_processes_it(
+    api: APIClient, payment: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def look(**_: Any) -> bool:
+        seen.append((WebhookEvent.objects.count(), connection.in_atomic_block))
+        return True
+
+    monkeypatch.setattr(webhooks, "apply_report", look)
+    deliver(api, event_of(payment))
+    assert seen == [(1, True)]
+
+
 # --- Refunds
 
 
@@ -211,62 +226,52 @@ def test_a_refund_ends(api: APIClient, payment: Payment, status: str, paid: Deci
 # --- The sandbox itself, over HTTP
 
 
-@pytest.mark.django_db(transaction=True)
-class TestSandbox:
-    @pytest.fixture(autouse=True)
-    def _served(self, settings: Any, live_server: Any) -> None:
-        settings.INTERNAL_URL = live_server.url
-
-    def test_it_takes_every_card(self, as_user: Any, user: User) -> None:
-        invoice = invoice_for(user)
-        pay(as_user(user), invoice, "1000.00")
-        pay(as_user(user), invoice, "325.00")
-        assert run_sandbox() == 2
-        assert set(Payment.objects.values_list("status", flat=True)) == {"succeeded"}
-        assert Invoice.objects.get().status == "paid"
-        assert run_sandbox() == 0
-
-    def test_it_declines_when_it_is_told_to(self, as_user: Any, user: User) -> None:
-        pay(as_user(user), invoice_for(user), reference="decline")
-        run_sandbox()
-        payment = Payment.objects.get()
-        assert (payment.status, payment.failure) == ("failed", "The card was declined.")
-
-    def test_refunds_go_back_the_same_way(self, as_user: Any, user: User) -> None:
-        payment = PaymentFactory(order=invoice_for(user).order)
-        run_sandbox()
-        facts = {"payment": payment, "order": payment.order, "currency": "USD", "status": "in_transit"}
-        good = Refund.objects.create(**facts, amount="100.00", reason="Sorry.", attempt=1, provider_ref="sbr_1")
-        bad = Refund.objects.create(**facts, amount="50.00", reason="decline", attempt=1, provider_ref="sbr_2")
-        Payment.objects.update(refund_reserved=Decimal("150.00"))
-        assert run_sandbox() == 2
-        good.refresh_from_db()
-        bad.refresh_from_db()
-        assert (good.status, bad.status, bad.failure) == ("done", "failed", "The card was declined.")
-        Refund.objects.filter(pk=bad.pk).update(status="in_transit", attempt=2, provider_ref="sbr_3")
-        run_sandbox()
-        bad.refresh_from_db()
-        assert bad.status == "done"
-
-    def test_a_webhook_that_does_not_get_through_is_sent_again(self, settings: Any, live_server: Any) -> None:
-        payment = PaymentFactory(order=invoice_for(PaymentFactory().order.buyer).order)
-        Payment.objects.exclude(pk=payment.pk).update(status="cancelled")
-        settings.INTERNAL_URL = "http://127.0.0.1:9"
-        assert run_sandbox() == 0
-        settings.INTERNAL_URL = live_server.url
-        assert run_sandbox() == 1
-        assert state(payment)[0] == "succeeded"
+@pytest.fixture
+def served(settings: Any, transactional_db: None, live_server: Any) -> str:
+    """This service, where the sandbox reaches it."""
+    settings.INTERNAL_URL = live_server.url
+    return live_server.url
 
 
-def test_an_event_is_stored_outside_of_the_transaction_that_processes_it(
-    api: APIClient, payment: Payment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[int, bool]] = []
+def test_it_takes_every_card(served: str, as_user: Any, user: User) -> None:
+    invoice = invoice_for(user)
+    pay(as_user(user), invoice, "1000.00")
+    pay(as_user(user), invoice, "325.00")
+    assert run_sandbox() == 2
+    assert set(Payment.objects.values_list("status", flat=True)) == {"succeeded"}
+    assert Invoice.objects.get().status == "paid"
+    assert run_sandbox() == 0
 
-    def look(**_: Any) -> bool:
-        seen.append((WebhookEvent.objects.count(), connection.in_atomic_block))
-        return True
 
-    monkeypatch.setattr(webhooks, "apply_report", look)
-    deliver(api, event_of(payment))
-    assert seen == [(1, True)]
+def test_it_declines_when_it_is_told_to(served: str, as_user: Any, user: User) -> None:
+    pay(as_user(user), invoice_for(user), reference="decline")
+    run_sandbox()
+    payment = Payment.objects.get()
+    assert (payment.status, payment.failure) == ("failed", "The card was declined.")
+
+
+def test_refunds_go_back_the_same_way(served: str, as_user: Any, user: User) -> None:
+    payment = PaymentFactory(order=invoice_for(user).order)
+    run_sandbox()
+    facts = {"payment": payment, "order": payment.order, "currency": "USD", "status": "in_transit"}
+    good = Refund.objects.create(**facts, amount="100.00", reason="Sorry.", attempt=1, provider_ref="sbr_1")
+    bad = Refund.objects.create(**facts, amount="50.00", reason="decline", attempt=1, provider_ref="sbr_2")
+    Payment.objects.update(refund_reserved=Decimal("150.00"))
+    assert run_sandbox() == 2
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert (good.status, bad.status, bad.failure) == ("done", "failed", "The card was declined.")
+    Refund.objects.filter(pk=bad.pk).update(status="in_transit", attempt=2, provider_ref="sbr_3")
+    run_sandbox()
+    bad.refresh_from_db()
+    assert bad.status == "done"
+
+
+def test_a_webhook_that_does_not_get_through_is_sent_again(served: str, settings: Any) -> None:
+    payment = PaymentFactory(order=invoice_for(PaymentFactory().order.buyer).order)
+    Payment.objects.exclude(pk=payment.pk).update(status="cancelled")
+    settings.INTERNAL_URL = "http://127.0.0.1:9"
+    assert run_sandbox() == 0
+    settings.INTERNAL_URL = served
+    assert run_sandbox() == 1
+    assert state(payment)[0] == "succeeded"
