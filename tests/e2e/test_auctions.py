@@ -4,7 +4,6 @@ drive the price, a late bid moves the end, a job closes it, both hear of it, and
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -14,18 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 
-from tests.e2e.people import Desk, must, user_id
+from tests.e2e.market import ACCORD, add_photo, bidder, verified
+from tests.e2e.people import Desk, must
 from tests.e2e.processes import SERVERS, Platform, real_servers, running_platform
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.redis, pytest.mark.xdist_group("e2e")]
-VIN = "1HGCM82633A004352"
-ACCORD = {
-    "vin": VIN, "year": 2003, "make": "Honda", "model": "Accord", "mileage": 142000, "condition": "runs_drives",
-    "title_type": "clean", "title_state": "NY", "starting_price": "1000.00", "reserve_price": "1500.00",
-    "location_city": "Albany", "location_state": "NY", "location_zip": "12207", "location_address": "1 Main Street",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,48 +66,25 @@ class Stream:
         return [kind for _, kind, _ in self.frames]
 
 
-def bidder(desk: Desk, email: str) -> httpx.Client:
-    """A person whom the sandbox and the administrator have made somebody who may bid."""
-    client = verified(desk, email)
-    must(client.put("/api/auth/me/payment-profile", json={"provider": "sandbox", "reference": "pm_4242"}))
-    must(client.post("/api/auth/me/identity-request"))
-    assert must(client.get("/api/auth/me"))["can_bid"]
-    return client
-
-
-def verified(desk: Desk, email: str) -> httpx.Client:
-    client = desk.person(email)
-    now = datetime.now(UTC).isoformat()
-    must(desk.admin.patch(f"/api/users/{user_id(client)}", json={"email_verified_at": now}))
-    return client
-
-
-def listed(platform: Platform, desk: Desk, seller: httpx.Client) -> int:
-    """A listing that a moderator has approved."""
+def listed_after_refusals(platform: Platform, desk: Desk, seller: httpx.Client) -> int:
+    """As `listed`, with what must not pass on the way."""
     assert desk.stranger.post("/api/vehicles", json=ACCORD).json()["errors"][0]["code"] == "email_not_verified"
-    listing = must(seller.post("/api/vehicles", json=ACCORD))["id"]
+    listing = int(must(seller.post("/api/vehicles", json=ACCORD))["id"])
     url = f"/api/vehicles/{listing}"
     refused = seller.post(f"{url}/submit")
     assert (refused.status_code, [error["attr"] for error in refused.json()["errors"]]) == (422, ["images"])
-    picture = io.BytesIO()
-    Image.new("RGB", (640, 480), "navy").save(picture, "JPEG")
-    place = must(seller.post(f"{url}/upload-url", json={"filename": "front.jpg", "content_type": "image/jpeg"}))
-    sent = httpx.post(place["url"], data=place["fields"], files={"file": ("front.jpg", picture.getvalue())})
-    assert sent.is_success, sent.text
-    must(seller.post(f"{url}/images", json={"key": place["fields"]["key"], "is_primary": True}))
-    platform.until("the photo", lambda: must(seller.get(url))["images"], within=60)
+    add_photo(platform, seller, listing)
     must(seller.post(f"{url}/submit"))
     assert desk.anybody.get(url).status_code == 404
-    moderator = desk.person("moderator@example.com", "moderator")
-    must(moderator.post(f"{url}/approve"))
+    must(desk.person("moderator@example.com", "moderator").post(f"{url}/approve"))
     assert "reserve_price" not in must(desk.anybody.get(url))
-    return int(listing)
+    return listing
 
 
 def test_a_car_is_sold_to_the_highest_bidder(platform: Platform, desk: Desk) -> None:
     seller = verified(desk, "seller@example.com")
     ann, ben = bidder(desk, "ann@example.com"), bidder(desk, "ben@example.com")
-    listing = listed(platform, desk, seller)
+    listing = listed_after_refusals(platform, desk, seller)
     starts_at = datetime.now(UTC) + timedelta(seconds=2)
     terms = {
         "listing": listing,
