@@ -381,10 +381,11 @@ class StrictListField(Strict, serializers.ListField):
 
 
 class StrictDictField(Strict, serializers.DictField):
-    """A JSON object with free keys (at most 100 characters, at most 50 of them). Without a child its values are free
-    too: texts, numbers, true, false, null, and arrays of these."""
+    """A JSON object with free keys (at most 100 characters, at most 50 of them unless a class says otherwise). Without a
+    child its values are free too: texts, numbers, true, false, null, and arrays of these."""
 
     key_length = 100
+    max_items = MAX_ITEMS
     default_error_messages = {
         "too_many": "An object of at most {max_items} members is expected.",
         "key": "A key has 1 to {key_length} characters.",
@@ -393,8 +394,8 @@ class StrictDictField(Strict, serializers.DictField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("not_a_dict", input_type=type(data).__name__)
-        if len(data) > MAX_ITEMS:
-            self.fail("too_many", max_items=MAX_ITEMS)
+        if len(data) > self.max_items:
+            self.fail("too_many", max_items=self.max_items)
         if any(not 1 <= len(key) <= self.key_length for key in data):
             self.fail("key", key_length=self.key_length)
         if self._is_free:
@@ -411,7 +412,7 @@ class StrictDictField(Strict, serializers.DictField):
         members = free if self._is_free else _child_schema(self.child, request, nested)
         schema: dict[str, Any] = {"type": "object", "additionalProperties": members}
         if request:
-            schema["maxProperties"] = MAX_ITEMS
+            schema["maxProperties"] = self.max_items
             schema["propertyNames"] = {"minLength": 1, "maxLength": self.key_length, "pattern": TEXT_PATTERN}
         return schema
 

@@ -39,6 +39,7 @@ class PreferencesField(StrictDictField):
     """`{kind: {in_app, email}}`; whether there is such a kind is the service's question (422)."""
 
     key_length = 64
+    max_items = 200  # All kinds that there are, in one body.
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=PreferenceSerializer(), **kwargs)
