@@ -381,8 +381,8 @@ class StrictListField(Strict, serializers.ListField):
 
 
 class StrictDictField(Strict, serializers.DictField):
-    """A JSON object with free keys (at most 100 characters, at most 50 of them unless a class says otherwise). Without a
-    child its values are free too: texts, numbers, true, false, null, and arrays of these."""
+    """A JSON object with free keys (at most 100 characters; 50 of them, unless a class says otherwise). Without a child
+    its values are free too: texts, numbers, true, false, null, and arrays of these."""
 
     key_length = 100
     max_items = MAX_ITEMS

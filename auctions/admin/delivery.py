@@ -7,14 +7,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
-from auctions.admin.settlement import SettlementAdmin
+from auctions.admin.settlement import SettlementAdmin, holding
 from auctions.models import GatePass, TitleDeadline, TitleTransfer, TransportOrder
 from auctions.services import titles, transport
 from common.admin import ReasonForm, StaffAdmin, amount_field, button, day_field, text_field
 from common.money import ZERO
-
-TITLE = "auctions.change_titletransfer"
-TRANSPORT = "auctions.change_transportorder"
 
 
 class LienForm(forms.Form):
@@ -71,43 +68,44 @@ class TitleTransferAdmin(SettlementAdmin):
     list_select_related = ("order",)
     search_fields = ("=id", "order__order_number", "order__listing__vin", "tracking_reference", "lien_holder")
     id_argument = "title_id"
+    has_handle_permission = holding("auctions.change_titletransfer")
     actions_detail = [
         "receive", "review", "reject_documents", "hold_lien", "release_lien", "ready", "send", "complete",
     ]  # fmt: skip
 
-    @button(description="Received", permissions=[TITLE], url_path="receive", icon="inbox")
+    @button(description="Received", permissions=["handle"], url_path="receive", icon="inbox")
     def receive(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The documents are here; the seller's payout is due."
         return self.act(request, object_id, "Received", titles.receive_title, done=done)
 
-    @button(description="Review", permissions=[TITLE], url_path="review", icon="search")
+    @button(description="Review", permissions=["handle"], url_path="review", icon="search")
     def review(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Review", titles.review_title, done="The documents are under review.")
 
-    @button(description="Reject", permissions=[TITLE], url_path="reject-documents", icon="close")
+    @button(description="Reject", permissions=["handle"], url_path="reject-documents", icon="close")
     def reject_documents(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The seller is asked for other documents."
         return self.act(request, object_id, "Reject", titles.reject_documents, form_class=ReasonForm, done=done)
 
-    @button(description="Hold for a lien", permissions=[TITLE], url_path="hold-lien", icon="lock")
+    @button(description="Hold for a lien", permissions=["handle"], url_path="hold-lien", icon="lock")
     def hold_lien(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The title waits for the release."
         return self.act(request, object_id, "Hold for a lien", titles.hold_lien, form_class=LienForm, done=done)
 
-    @button(description="Lien released", permissions=[TITLE], url_path="release-lien", icon="lock_open")
+    @button(description="Lien released", permissions=["handle"], url_path="release-lien", icon="lock_open")
     def release_lien(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Lien released", titles.release_lien, done="The title is ready.")
 
-    @button(description="Ready", permissions=[TITLE], url_path="ready", icon="task_alt")
+    @button(description="Ready", permissions=["handle"], url_path="ready", icon="task_alt")
     def ready(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Ready", titles.ready_title, done="The title is ready.")
 
-    @button(description="Send", permissions=[TITLE], url_path="send", icon="mail")
+    @button(description="Send", permissions=["handle"], url_path="send", icon="mail")
     def send(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The title is on its way."
         return self.act(request, object_id, "Send", titles.send_title, form_class=TrackingForm, done=done)
 
-    @button(description="Complete", permissions=[TITLE], url_path="complete", icon="check")
+    @button(description="Complete", permissions=["handle"], url_path="complete", icon="check")
     def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The vehicle belongs to its buyer."
         return self.act(request, object_id, "Complete", titles.complete_title, done=done)
@@ -125,38 +123,39 @@ class TransportOrderAdmin(SettlementAdmin):
     list_select_related = ("order",)
     search_fields = ("=id", "order__order_number", "order__buyer__email", "carrier", "delivery_address")
     id_argument = "transport_id"
+    has_handle_permission = holding("auctions.change_transportorder")
     actions_detail = ["quote", "assign", "pick_up", "depart", "deliver", "cancel"]
 
     @display(description="order is")
     def show_order_status(self, row: TransportOrder) -> str:
         return row.order.status.replace("_", " ")
 
-    @button(description="Quote", permissions=[TRANSPORT], url_path="quote", icon="sell")
+    @button(description="Quote", permissions=["handle"], url_path="quote", icon="sell")
     def quote(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The buyer has the quote."
         return self.act(request, object_id, "Quote", transport.quote_transport, form_class=QuoteForm, done=done)
 
-    @button(description="Assign a carrier", permissions=[TRANSPORT], url_path="assign", icon="local_shipping")
+    @button(description="Assign a carrier", permissions=["handle"], url_path="assign", icon="local_shipping")
     def assign(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The carrier is assigned."
         return self.act(
             request, object_id, "Assign a carrier", transport.assign_carrier, form_class=CarrierForm, done=done
         )
 
-    @button(description="Picked up", permissions=[TRANSPORT], url_path="pick-up", icon="upload")
+    @button(description="Picked up", permissions=["handle"], url_path="pick-up", icon="upload")
     def pick_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Picked up", transport.pick_up, done="The carrier has the car.")
 
-    @button(description="Departed", permissions=[TRANSPORT], url_path="depart", icon="route")
+    @button(description="Departed", permissions=["handle"], url_path="depart", icon="route")
     def depart(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Departed", transport.depart, done="The car is on its way.")
 
-    @button(description="Delivered", permissions=[TRANSPORT], url_path="deliver", icon="where_to_vote")
+    @button(description="Delivered", permissions=["handle"], url_path="deliver", icon="where_to_vote")
     def deliver(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The car is with its buyer."
         return self.act(request, object_id, "Delivered", transport.deliver, form_class=DeliveryForm, done=done)
 
-    @button(description="Cancel", permissions=[TRANSPORT], url_path="cancel", icon="cancel")
+    @button(description="Cancel", permissions=["handle"], url_path="cancel", icon="cancel")
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The transport is cancelled."
         return self.act(request, object_id, "Cancel", transport.cancel_transport, form_class=ReasonForm, done=done)

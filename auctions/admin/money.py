@@ -12,7 +12,7 @@ from django.urls import reverse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from auctions.admin.settlement import SettlementAdmin
+from auctions.admin.settlement import SettlementAdmin, holding
 from auctions.models import (
     CreditNote,
     Invoice,
@@ -25,8 +25,6 @@ from auctions.models import (
 )
 from auctions.services import payouts, refunds
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, amount_field, button, text_field
-
-DECIDE = "auctions.decide_refund"
 
 
 class RefundForm(forms.Form):
@@ -102,9 +100,10 @@ class PaymentAdmin(SettlementAdmin):
     list_select_related = ("order",)
     search_fields = ("=id", "order__order_number", "order__buyer__email", "reference", "=provider_ref")
     id_argument = "payment_id"
+    has_refund_permission = holding("auctions.add_refund")
     actions_detail = ["refund"]
 
-    @button(description="Refund", permissions=["auctions.add_refund"], url_path="refund", icon="undo")
+    @button(description="Refund", permissions=["refund"], url_path="refund", icon="undo")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The refund is asked for. Somebody has to approve it."
         return self.act(request, object_id, "Refund", refunds.ask_for_refund, form_class=RefundForm, done=done)
@@ -122,18 +121,19 @@ class RefundAdmin(SettlementAdmin):
     list_select_related = ("order", "payment", "requested_by", "decided_by")
     search_fields = ("=id", "order__order_number", "order__buyer__email", "reason", "=provider_ref")
     id_argument = "refund_id"
+    has_decide_permission = holding("auctions.decide_refund")
     actions_detail = ["approve", "reject", "retry"]
 
-    @button(description="Approve", permissions=[DECIDE], url_path="approve", icon="check")
+    @button(description="Approve", permissions=["decide"], url_path="approve", icon="check")
     def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Approve", refunds.approve_refund, done="The refund is approved.")
 
-    @button(description="Reject", permissions=[DECIDE], url_path="reject", icon="close")
+    @button(description="Reject", permissions=["decide"], url_path="reject", icon="close")
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The refund is rejected."
         return self.act(request, object_id, "Reject", refunds.reject_refund, form_class=ReasonForm, done=done)
 
-    @button(description="Send again", permissions=[DECIDE], url_path="retry", icon="replay")
+    @button(description="Send again", permissions=["decide"], url_path="retry", icon="replay")
     def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Send again", refunds.retry_refund, done="The refund is sent again.")
 
@@ -150,13 +150,14 @@ class PayoutAdmin(SettlementAdmin):
     list_select_related = ("order__seller",)
     search_fields = ("=id", "order__order_number", "order__seller__email", "reference")
     id_argument = "payout_id"
+    has_pay_permission = holding("auctions.change_payout")
     actions_detail = ["pay"]
 
     @display(description="seller")
     def show_seller(self, payout: Payout) -> str:
         return str(payout.order.seller)
 
-    @button(description="Write down the payment", permissions=["auctions.change_payout"], url_path="pay", icon="send")
+    @button(description="Write down the payment", permissions=["pay"], url_path="pay", icon="send")
     def pay(self, request: HttpRequest, object_id: str) -> HttpResponse:
         title, done = "Write down the payment", "The seller is paid."
         return self.act(request, object_id, title, payouts.pay_payout, form_class=PayoutForm, done=done)

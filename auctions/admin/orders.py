@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from auctions.admin.settlement import EventInline, SettlementAdmin
+from auctions.admin.settlement import EventInline, SettlementAdmin, holding
 from auctions.models import (
     GatePass,
     Invoice,
@@ -23,8 +23,6 @@ from auctions.models import (
 )
 from auctions.services import invoicing, orders, payments
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, amount_field, button, text_field
-
-CHANGE = "auctions.change_order"
 
 
 class PaymentForm(forms.Form):
@@ -118,36 +116,39 @@ class OrderAdmin(SettlementAdmin):
         EventInline,
     ]  # fmt: skip
     id_argument = "order_id"
+    has_invoice_permission = holding("auctions.add_invoice")
+    has_payment_permission = holding("auctions.add_payment")
+    has_decide_permission = holding("auctions.change_order")
     actions_detail = ["issue_invoice", "record_payment", "dispute", "resolve", "complete", "cancel"]
 
-    @button(description="Issue the invoice", permissions=["auctions.add_invoice"], url_path="invoice", icon="receipt")
+    @button(description="Issue the invoice", permissions=["invoice"], url_path="invoice", icon="receipt")
     def issue_invoice(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The invoice is issued."
         return self.act(request, object_id, "Issue the invoice", invoicing.invoice_order, done=done)
 
-    @button(description="Record a wire", permissions=["auctions.add_payment"], url_path="payment", icon="payments")
+    @button(description="Record a wire", permissions=["payment"], url_path="payment", icon="payments")
     def record_payment(self, request: HttpRequest, object_id: str) -> HttpResponse:
         pay = partial(payments.start_payment, provider=Payment.Provider.MANUAL)
         return self.act(
             request, object_id, "Record a wire", pay, form_class=PaymentForm, done="The payment is recorded."
         )
 
-    @button(description="Dispute", permissions=[CHANGE], url_path="dispute", icon="gavel")
+    @button(description="Dispute", permissions=["decide"], url_path="dispute", icon="gavel")
     def dispute(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The order is on hold."
         return self.act(request, object_id, "Dispute", orders.dispute_order, form_class=ReasonForm, done=done)
 
-    @button(description="Resolve the dispute", permissions=[CHANGE], url_path="resolve", icon="balance")
+    @button(description="Resolve the dispute", permissions=["decide"], url_path="resolve", icon="balance")
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The dispute is over."
         title = "Resolve the dispute"
         return self.act(request, object_id, title, orders.resolve_dispute, form_class=ResolutionForm, done=done)
 
-    @button(description="Complete", permissions=[CHANGE], url_path="complete", icon="check")
+    @button(description="Complete", permissions=["decide"], url_path="complete", icon="check")
     def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Complete", orders.complete_order, done="The order is completed.")
 
-    @button(description="Cancel", permissions=[CHANGE], url_path="cancel", icon="cancel")
+    @button(description="Cancel", permissions=["decide"], url_path="cancel", icon="cancel")
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The order is cancelled."
         return self.act(request, object_id, "Cancel", orders.cancel_order, form_class=ReasonForm, done=done)

@@ -32,6 +32,16 @@ STATUS_COLORS = {
 LINE = "{} — {} {}{}"
 
 
+def holding(permission: str) -> Callable[..., bool]:
+    """A page's `has_..._permission`, by which its buttons name who may press them: of a permission's own name the theme
+    would ask the database at every start."""
+
+    def holds(page: Any, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm(permission)
+
+    return holds
+
+
 class SettlementAdmin(ReadOnlyAdmin):
     """Rows that only services write: with their history, and buttons that ask first and call a service then."""
 
