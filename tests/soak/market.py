@@ -46,12 +46,13 @@ from auctions.services import (
     webhooks,
 )
 from auctions.services import transport as transports
+from auctions.services.auctions import create_auction
 from auctions.services.bids import place_bid
-from auctions.services.closing import close_due
+from auctions.services.closing import close_due, open_due
 from auctions.services.settlement_telling import tell_settlements
 from common.errors import DomainError
 from common.renderers import dump_json
-from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory
+from tests.auctions.factories import BidderFactory, ListingFactory
 from tests.factories import UserFactory
 
 Row = TypeVar("Row", bound=Model)
@@ -146,18 +147,19 @@ class People:
 
     def put_up(self) -> None:
         if Listing.objects.filter(status="active").count() < LISTINGS:
-            price = self.amount(1000, 9000)
-            self.world.make(ListingFactory, seller=self.random.choice(self.world.sellers), starting_price=price)
+            seller, price = self.random.choice(self.world.sellers), self.amount(1000, 4000)
+            reserve = price * self.random.choice([1, 2]) if self.random.random() < 0.6 else None
+            self.world.make(ListingFactory, seller=seller, starting_price=price, reserve_price=reserve)
 
     def auction(self) -> None:
-        listing = self.one_of(Listing.objects.filter(status="active", offers=None))
-        reserve = Decimal(self.random.choice([1500, 4000])) if self.random.random() < 0.6 else None
-        self.world.make(AuctionFactory, listing=listing, ends_at=self.now + timedelta(hours=5), reserve_price=reserve)
+        listing = self.one_of(Listing.objects.filter(offers=None), "active")
+        window = {"starts_at": self.now + timedelta(minutes=10), "ends_at": self.now + timedelta(hours=5)}
+        create_auction(listing_id=listing.pk, actor=listing.seller, data=window, now=self.now)
 
     def bid(self) -> None:
-        auction = self.one_of(Auction.objects.filter(status="live"))
-        bidder = self.random.choice(self.world.buyers)
-        place_bid(user_id=bidder.pk, auction_id=auction.pk, amount=self.amount(1000, 6000), clock=self.clock)
+        auction = self.one_of(Auction.objects.filter(starts_at__lte=self.now), "scheduled", "live")
+        bidder, amount = self.random.choice(self.world.buyers), self.amount(1000, 9000)
+        place_bid(user_id=bidder.pk, auction_id=auction.pk, amount=amount, clock=self.clock)
 
     def close(self) -> None:
         close_due(now=self.now, clock=self.clock)
@@ -333,6 +335,7 @@ class People:
     def sweep(self) -> None:
         """Whatever the schedule does."""
         sweeps: list[Callable[..., Any]] = [
+            open_due,
             chances.make_offers,
             offers.expire_offers,
             orders.chase_orders,
