@@ -11,11 +11,12 @@ import pytest
 from django.conf import LazySettings
 from django.core.management import call_command
 
-from accounts.models import User
+from accounts.models import Notification, User
 from auctions.models import Auction, Invoice, Listing, ListingImage, Offer, Order, Payment, Payout
 from auctions.services.ledger import audit_ledger
 from auctions.services.offers import counter_offer
 from auctions.services.refunds import approve_refund, ask_for_refund
+from auctions.services.settlement_telling import tell_settlements
 from auctions.services.verification import verify_nightly
 from common.clock import now
 
@@ -63,6 +64,9 @@ def test_there_are_auctions_and_sales_of_every_kind_and_logs_and_ledger_hold() -
     assert set(ListingImage.objects.values_list("status", flat=True)) == {"ready"}
     assert verify_nightly(now=now()).failed == 0
     assert audit_ledger(now=now()).differences == 0
+    assert tell_settlements(now=now()).failed == 0
+    told = {body for body in Notification.objects.values_list("body", flat=True) if "of order" in body}
+    assert any("We can bring you the vehicle" in body and "for 450.00 USD" in body for body in told)
 
 
 def test_a_second_call_changes_nothing_and_a_reset_puts_all_back() -> None:
