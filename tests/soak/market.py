@@ -57,7 +57,7 @@ from tests.factories import UserFactory
 
 Row = TypeVar("Row", bound=Model)
 STRAYING = 0.1  # How often somebody takes any row, whatever its state.
-TICK = timedelta(minutes=4)  # Between two operations; the deadlines of orders are days.
+TICK = timedelta(minutes=12)  # Between two operations; the deadlines of orders are days.
 LISTINGS = 40  # For sale at a time.
 BANKS = itertools.count(1)
 
@@ -93,6 +93,11 @@ class World:
 
     def tick(self) -> datetime:
         return self._begun + TICK * next(self._ticks)
+
+    def skip(self, time: timedelta) -> None:
+        """Nobody does anything for a while."""
+        with self._making:
+            self._begun += time
 
     def make(self, factory: Callable[..., Any], **fields: Any) -> Any:
         """The factories' counters are not for several threads."""
@@ -153,7 +158,7 @@ class People:
 
     def auction(self) -> None:
         listing = self.one_of(Listing.objects.filter(offers=None), "active")
-        window = {"starts_at": self.now + timedelta(minutes=10), "ends_at": self.now + timedelta(hours=5)}
+        window = {"starts_at": self.now + timedelta(minutes=10), "ends_at": self.now + timedelta(hours=12)}
         create_auction(listing_id=listing.pk, actor=listing.seller, data=window, now=self.now)
 
     def bid(self) -> None:
@@ -332,6 +337,11 @@ class People:
         order = self.one_of(Order.objects.all(), *UNPAID_ORDER, "paid", "title_processing")
         orders.cancel_order(order_id=order.pk, actor=self.clerk(), reason="By phone.", now=self.now)
 
+    def let_pass(self) -> None:
+        """Long enough for what is unpaid to be overdue, and then to come to nothing."""
+        self.world.skip(timedelta(days=8))
+        orders.chase_orders(now=self.world.tick())
+
     def sweep(self) -> None:
         """Whatever the schedule does."""
         sweeps: list[Callable[..., Any]] = [
@@ -359,5 +369,5 @@ OPERATIONS = {
     "withdraw": 1, "self_pickup": 3, "ask_transport": 4, "quote": 4, "book": 4, "assign": 3, "pick_up": 3, "depart": 3,
     "deliver": 3, "cancel_transport": 1, "let_out": 2, "title": 14, "invoice": 1, "wire": 6, "card": 5, "webhook": 8,
     "refund": 2, "approve": 2, "reject": 1, "retry": 1, "pay_out": 2, "complete": 2, "dispute": 1, "resolve": 1,
-    "cancel": 1, "sweep": 6,
+    "cancel": 1, "let_pass": 1, "sweep": 6,
 }  # fmt: skip
