@@ -10,9 +10,18 @@ class AuctionsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.registry import PersonalData, personal_data
-        from auctions.services import digests, moderation, privacy, searches, telling, watching
+        from auctions.services import (
+            digests,
+            moderation,
+            payouts,
+            privacy,
+            searches,
+            settlement_telling,
+            telling,
+            watching,
+        )
 
-        for service in (telling, watching, searches, digests):
+        for service in (telling, settlement_telling, payouts, watching, searches, digests):
             service.register_kinds()
         moderation.register_kinds()
         personal_data.register("auctions", PersonalData(export=privacy.export_auctions, erase=privacy.erase_auctions))

@@ -39,3 +39,24 @@ class EmailVerified(BasePermission):
 
     def has_permission(self, request: Any, view: Any) -> bool:
         return request.user.email_verified_at is not None
+
+
+class Buyer(BasePermission):
+    """Whoever buys, and nobody for them; who may only look gets 403."""
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return bool(obj.buyer_id == request.user.pk)
+
+
+class BuyerOr(BasePermission):
+    """Whoever buys, and holders of this permission. Make one with `BuyerOr.of("auctions.change_order")`."""
+
+    perm = ""
+
+    @classmethod
+    @cache
+    def of(cls, perm: str) -> type[BuyerOr]:
+        return type(f"BuyerOr_{perm.replace('.', '_')}", (cls,), {"perm": perm})
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return obj.buyer_id == request.user.pk or bool(request.user.has_perm(self.perm))

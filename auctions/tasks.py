@@ -5,7 +5,27 @@ from __future__ import annotations
 from celery import shared_task
 
 from auctions.filters.watching import found_by
-from auctions.services import closing, digests, files, images, searches, telling, verification, watching
+from auctions.services import (
+    chances,
+    closing,
+    digests,
+    files,
+    images,
+    ledger,
+    offers,
+    orders,
+    payments,
+    payouts,
+    refunds,
+    sandbox,
+    searches,
+    settlement_telling,
+    telling,
+    titles,
+    verification,
+    watching,
+    webhooks,
+)
 from common.clock import database_now
 
 
@@ -25,6 +45,12 @@ def close_auctions() -> None:
 def tell_events() -> None:
     """Tell people what happened in their auctions."""
     telling.tell_events(now=database_now())
+
+
+@shared_task(name="auctions.tasks.tell_settlements")
+def tell_settlements() -> None:
+    """Tell people what happened to their offers and orders."""
+    settlement_telling.tell_settlements(now=database_now())
 
 
 @shared_task(name="auctions.tasks.remind_watchers")
@@ -68,3 +94,58 @@ def process_images() -> None:
 def sweep_uploads() -> None:
     """Delete what was announced and never confirmed."""
     files.sweep_uploads(now=database_now())
+
+
+@shared_task(name="auctions.tasks.make_offers")
+def make_offers() -> None:
+    """Offer missed reserves to their sellers, and lost sales to the next bidder."""
+    chances.make_offers(now=database_now())
+
+
+@shared_task(name="auctions.tasks.expire_offers")
+def expire_offers() -> None:
+    """End the offers that nobody decided on in time."""
+    offers.expire_offers(now=database_now())
+
+
+@shared_task(name="auctions.tasks.chase_orders")
+def chase_orders() -> None:
+    """Mark orders overdue, and end those that stay unpaid."""
+    orders.chase_orders(now=database_now())
+
+
+@shared_task(name="auctions.tasks.send_refunds")
+def send_refunds() -> None:
+    """Send approved refunds to their providers."""
+    refunds.send_refunds(now=database_now())
+
+
+@shared_task(name="auctions.tasks.remind_of_payouts")
+def remind_of_payouts() -> None:
+    """Tell finance how many sellers wait for their money."""
+    payouts.remind_of_payouts(now=database_now())
+
+
+@shared_task(name="auctions.tasks.chase_titles")
+def chase_titles() -> None:
+    """Mark titles that are late."""
+    titles.chase_titles(now=database_now())
+
+
+@shared_task(name="auctions.tasks.run_sandbox")
+def run_sandbox() -> None:
+    """Settle payments and refunds of the sandbox, and report them by webhook."""
+    sandbox.run_sandbox()
+
+
+@shared_task(name="auctions.tasks.process_webhooks")
+def process_webhooks() -> None:
+    """Take up what providers reported and what failed to be processed, and end attempts that nobody goes on with."""
+    webhooks.process_due(now=database_now())
+    payments.end_stale(now=database_now())
+
+
+@shared_task(name="auctions.tasks.audit_ledger")
+def audit_ledger() -> None:
+    """Reckon all money of sales again and compare it with what is stored."""
+    ledger.audit_ledger(now=database_now())

@@ -81,7 +81,15 @@ SELLS = dict.fromkeys(SEES_LISTINGS, 403) | {"owner": 200}
 KEEPS_LISTINGS = dict.fromkeys(SEES_LISTINGS, 200) | {"finance": 403}
 LOT = {"name": "North", "address": "1 Road", "pin_code": "10557", "capacity": 2, "rate": {"price": "3.00"}}
 ACCOUNTANTS = ("finance", "administrator")
+# Who sees an offer that is not theirs to decide on.
+SEES_OFFERS = dict.fromkeys(("finance", *MODERATORS), 403)
 STEPS = [{"up_to": None, "step": "25.00"}]
+# Who sees an order, and who of them is its buyer; its seller is in the tests of orders.
+SEES_ORDERS = ("owner", "finance", *MODERATORS)
+BUYS = dict.fromkeys(SEES_ORDERS, 403) | {"owner": 200}
+# The buyer sees titles and transports, and staff move them.
+ARRANGES = dict.fromkeys(ACCOUNTANTS, 200) | {"owner": 403}
+CANCELS = ARRANGES | {"owner": 200}
 
 TABLE: dict[str, Row] = {
     "GET /health": public(200),
@@ -469,4 +477,101 @@ TABLE: dict[str, Row] = {
     "GET /api/saved-searches/{id}": only(200, *OWNER, others=404, target="saved_search"),
     "PATCH /api/saved-searches/{id}": only(200, *OWNER, others=404, target="saved_search", body={"cadence": "off"}),
     "DELETE /api/saved-searches/{id}": only(204, *OWNER, others=404, target="saved_search"),
+    # --- Auctions: orders ------------------------------------------------------------------------------------------
+    "GET /api/orders": signed_in(200),
+    "GET /api/orders/{id}": only(200, *SEES_ORDERS, others=404, target="order"),
+    "GET /api/orders/{id}/events": only(200, *SEES_ORDERS, others=404, target="paid_order"),
+    "POST /api/orders/{id}/cancel": only(200, *ACCOUNTANTS, target="order", body={"reason": "Both agreed."}),
+    "POST /api/orders/{id}/self-pickup": Row(401, 404, BUYS, target="order"),
+    "POST /api/orders/{id}/dispute": Row(
+        401, 404, BUYS | dict.fromkeys(ACCOUNTANTS, 200), target="paid_order", body={"reason": "Another engine."}
+    ),
+    "POST /api/orders/{id}/resolve": only(200, *ACCOUNTANTS, target="disputed_order", body={"outcome": "back"}),
+    "POST /api/orders/{id}/complete": Row(401, 404, BUYS | dict.fromkeys(ACCOUNTANTS, 200), target="delivered_order"),
+    # --- Auctions: refunds and payouts ------------------------------------------------------------------------------
+    "POST /api/payments/{id}/refunds": only(
+        201, *ACCOUNTANTS, target="money_in", body={"amount": "10.00", "reason": "A scratch."}
+    ),
+    "GET /api/refunds": signed_in(200),
+    "GET /api/refunds/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="refund"),
+    "POST /api/refunds/{id}/approve": only(200, *ACCOUNTANTS, target="refund"),
+    "POST /api/refunds/{id}/reject": only(200, *ACCOUNTANTS, target="refund", body={"reason": "As described."}),
+    "POST /api/refunds/{id}/retry": only(200, *ACCOUNTANTS, target="failed_refund"),
+    "GET /api/payouts": signed_in(200),
+    "GET /api/payouts/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="payout"),
+    "POST /api/payouts/{id}/pay": only(200, *ACCOUNTANTS, target="payout", body={"reference": "W-1"}),
+    # --- Auctions: titles, transport, gate passes -------------------------------------------------------------------
+    "GET /api/title-transfers": signed_in(200),
+    "GET /api/title-transfers/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="title"),
+    "POST /api/title-transfers/{id}/receive": Row(401, 404, ARRANGES, target="title"),
+    "POST /api/title-transfers/{id}/review": Row(401, 404, ARRANGES, target="received_title"),
+    "POST /api/title-transfers/{id}/reject-documents": Row(
+        401, 404, ARRANGES, target="reviewed_title", body={"reason": "Unsigned."}
+    ),
+    "POST /api/title-transfers/{id}/hold-lien": Row(
+        401, 404, ARRANGES, target="reviewed_title", body={"lien_holder": "First Bank"}
+    ),
+    "POST /api/title-transfers/{id}/release-lien": Row(401, 404, ARRANGES, target="title_with_lien"),
+    "POST /api/title-transfers/{id}/ready": Row(401, 404, ARRANGES, target="reviewed_title"),
+    "POST /api/title-transfers/{id}/send": Row(
+        401, 404, ARRANGES, target="ready_title", body={"tracking_reference": "1Z999"}
+    ),
+    "POST /api/title-transfers/{id}/complete": Row(401, 404, ARRANGES, target="sent_title"),
+    "GET /api/transport-orders": signed_in(200),
+    "POST /api/transport-orders": Row(
+        401, 422, {"owner": 201}, target="order", body={"order": "$id", "delivery_address": "1 Main Street, Boston"}
+    ),
+    "GET /api/transport-orders/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="transport"),
+    "POST /api/transport-orders/{id}/quote": Row(
+        401, 404, ARRANGES, target="transport", body={"quoted_price": "450.00"}
+    ),
+    "POST /api/transport-orders/{id}/book": Row(
+        401, 404, dict.fromkeys(ACCOUNTANTS, 403) | {"owner": 200}, target="quoted_transport"
+    ),
+    "POST /api/transport-orders/{id}/assign": Row(
+        401, 404, ARRANGES, target="assigned_transport", body={"carrier": "Roadrunner"}
+    ),
+    "POST /api/transport-orders/{id}/pick-up": Row(401, 404, ARRANGES, target="assigned_transport"),
+    "POST /api/transport-orders/{id}/depart": Row(401, 404, ARRANGES, target="picked_up_transport"),
+    "POST /api/transport-orders/{id}/deliver": Row(401, 404, ARRANGES, target="departed_transport"),
+    "POST /api/transport-orders/{id}/cancel": Row(401, 404, CANCELS, target="transport"),
+    "GET /api/orders/{id}/gate-pass": only(200, *OWNER, *ACCOUNTANTS, others=404, target="gate_pass"),
+    "POST /api/gate-passes/{code}/use": only(
+        200, "parking_attendant", *PARKING_MANAGERS, *ACCOUNTANTS, target="gate_pass"
+    ),
+    # --- Auctions: reports on sales ------------------------------------------------------------------------------
+    "GET /api/reports/{name}": only(200, *MODERATORS, "finance", target="report"),
+    "GET /api/reports/{name}.csv": only(200, *MODERATORS, "finance", target="report"),
+    # --- Auctions: offers ---------------------------------------------------------------------------------------
+    "GET /api/offers": signed_in(200),
+    "POST /api/offers": only(
+        201, *OWNER, target="listing_to_offer_for", body={"listing": "$listing", "amount": "900.00"}
+    ),
+    "GET /api/offers/{id}": only(200, "finance", *OWNER, *MODERATORS, others=404, target="offer_to_decide"),
+    "POST /api/offers/{id}/accept": Row(401, 404, SEES_OFFERS | {"owner": 200}, target="offer_to_decide"),
+    "POST /api/offers/{id}/decline": Row(401, 404, SEES_OFFERS | {"owner": 200}, target="offer_to_decide"),
+    "POST /api/offers/{id}/counter": Row(
+        401, 404, SEES_OFFERS | {"owner": 201}, target="offer_to_decide", body={"amount": "950.00"}
+    ),
+    "POST /api/offers/{id}/withdraw": Row(401, 404, SEES_OFFERS | {"owner": 200}, target="own_offer"),
+    # --- Auctions: invoices of sales -----------------------------------------------------------------------------
+    "POST /api/orders/{id}/invoice": Row(
+        401, 404, dict.fromkeys(SEES_ORDERS, 403) | dict.fromkeys(ACCOUNTANTS, 201), target="order"
+    ),
+    "GET /api/invoices": signed_in(200),
+    "GET /api/invoices/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="sale_invoice"),
+    "GET /api/invoices/{id}/pdf": only(200, *OWNER, *ACCOUNTANTS, others=404, target="sale_invoice"),
+    "GET /api/credit-notes/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="sale_credit_note"),
+    "GET /api/credit-notes/{id}/pdf": only(200, *OWNER, *ACCOUNTANTS, others=404, target="sale_credit_note"),
+    # --- Auctions: payments ---------------------------------------------------------------------------------------
+    "POST /api/orders/{id}/payments": Row(
+        401,
+        404,
+        dict.fromkeys(SEES_ORDERS, 403) | {"owner": 201},
+        target="order_to_pay",
+        body={"provider": "sandbox", "amount": "10.00"},
+    ),
+    "GET /api/payments": signed_in(200),
+    "GET /api/payments/{id}": only(200, *OWNER, *ACCOUNTANTS, others=404, target="sale_payment"),
+    "POST /api/webhooks/{provider}": public(401, target="webhook", body={}),
 }

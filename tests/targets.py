@@ -14,13 +14,19 @@ from django.utils import timezone
 from accounts.models import Export, Notification, SellerProfile, User
 from auctions.fees import DEFAULT_SCHEDULE
 from auctions.increments import DEFAULT_TIERS
-from auctions.models import Auction, FeeSchedule, IncrementTable, SavedSearch
+from auctions.models import Auction, FeeSchedule, IncrementTable, Refund, SavedSearch
 from auctions.services.auctions import pause_auction
 from auctions.services.bids import place_bid
 from auctions.services.documents import address_of
+from auctions.services.orders import dispute_order
 from cars.models import SyncRun, SyncSource
-from tests.auctions.factories import AuctionFactory, ListingFactory
+from tests.auctions.deliveries import pass_for, title_of, transport_of
+from tests.auctions.factories import AuctionFactory, ListingFactory, OfferFactory, OrderFactory, PaymentFactory
+from tests.auctions.invoices import credited, issued
 from tests.auctions.listings import complete_listing
+from tests.auctions.orders import delivered_order, paid_order
+from tests.auctions.paying import invoice_for
+from tests.auctions.refunding import approved, paid, requested
 from tests.auctions.uploading import PDF, added_document, added_image, photo, uploaded
 from tests.factories import CarFactory, VehicleFactory
 from tests.parking.factories import LotFactory, ReservationFactory
@@ -192,11 +198,15 @@ def _own_bid(owner: User) -> dict[str, Any]:
     return {"id": str(place_bid(user_id=owner.pk, auction_id=facts["id"], amount=Decimal(1500)).bid)}
 
 
-def _auction_to_bid_in(owner: User) -> dict[str, Any]:
-    """Somebody else's; its owner here is the one person who may bid."""
+def _may_bid(owner: User) -> None:
     owner.identity_verified_at, owner.payment_provider = timezone.now(), "sandbox"
     owner.payment_reference, owner.payment_last4 = "pm_1", "4242"
     owner.save()
+
+
+def _auction_to_bid_in(owner: User) -> dict[str, Any]:
+    """Somebody else's; its owner here is the one person who may bid."""
+    _may_bid(owner)
     auction = AuctionFactory(buy_now_price=Decimal("8000.00"))
     return {"id": auction.pk, "auction_pk": auction.pk}
 
@@ -222,6 +232,37 @@ def _paper(owner: User) -> dict[str, Any]:
 def _signed_file(owner: User) -> dict[str, Any]:
     document = added_document(ListingFactory(seller=owner, status="draft"))
     return {"token": address_of(document=document, now=timezone.now()).url.rpartition("/")[2]}
+
+
+def _disputed_order(owner: User) -> dict[str, Any]:
+    order = paid_order(buyer=owner)
+    dispute_order(order_id=order.pk, actor=owner, reason="Another engine.", now=timezone.now())
+    return {"id": order.pk}
+
+
+def _failed_refund(owner: User) -> dict[str, Any]:
+    refund = approved(paid(provider="sandbox", buyer=owner))
+    Refund.objects.filter(pk=refund.pk).update(status=Refund.Status.FAILED, attempt=1)
+    return {"id": refund.pk}
+
+
+def _title(status: str) -> Callable[[User], dict[str, Any]]:
+    """Of an order that the owner has paid."""
+    return lambda owner: {"id": title_of(paid_order(buyer=owner), status).pk}
+
+
+def _transport(status: str) -> Callable[[User], dict[str, Any]]:
+    return lambda owner: {"id": transport_of(OrderFactory(buyer=owner), status).pk}
+
+
+def _gate_pass(owner: User) -> dict[str, Any]:
+    order = paid_order(buyer=owner)
+    return {"id": order.pk, "code": pass_for(order).code}
+
+
+def _listing_to_offer_for(owner: User) -> dict[str, Any]:
+    _may_bid(owner)
+    return {"listing": ListingFactory().pk}
 
 
 TARGETS: dict[str, Callable[[User], dict[str, Any]]] = {
@@ -288,4 +329,33 @@ TARGETS: dict[str, Callable[[User], dict[str, Any]]] = {
     "reserved_auction": lambda owner: _auction(owner, reserve_price=Decimal("5000.00")),
     "paused_auction": _paused_auction,
     "own_bid": _own_bid,
+    "order": lambda owner: {"id": OrderFactory(buyer=owner).pk},
+    "paid_order": lambda owner: {"id": paid_order(buyer=owner).pk},
+    "disputed_order": _disputed_order,
+    "delivered_order": lambda owner: {"id": delivered_order(buyer=owner).pk},
+    "money_in": lambda owner: {"id": paid(buyer=owner).pk},
+    "refund": lambda owner: {"id": requested(paid(buyer=owner)).pk},
+    "failed_refund": _failed_refund,
+    "payout": lambda owner: {"id": delivered_order(listing__seller=owner).payout.pk},
+    "title": _title("awaiting_seller_documents"),
+    "received_title": _title("received"),
+    "reviewed_title": _title("under_review"),
+    "title_with_lien": _title("lien_pending"),
+    "ready_title": _title("ready"),
+    "sent_title": _title("sent"),
+    "transport": _transport("quote_requested"),
+    "quoted_transport": _transport("quoted"),
+    "assigned_transport": _transport("assigned"),
+    "picked_up_transport": _transport("picked_up"),
+    "departed_transport": _transport("in_transit"),
+    "gate_pass": _gate_pass,
+    "report": lambda owner: {"name": "sell-through"},
+    "listing_to_offer_for": _listing_to_offer_for,
+    "offer_to_decide": lambda owner: {"id": OfferFactory(listing=ListingFactory(seller=owner)).pk},
+    "own_offer": lambda owner: {"id": OfferFactory(buyer=owner).pk},
+    "sale_invoice": lambda owner: {"id": issued(buyer=owner).pk},
+    "sale_credit_note": lambda owner: {"id": credited(issued(buyer=owner), "100.00").pk},
+    "order_to_pay": lambda owner: {"id": invoice_for(owner).order_id},
+    "sale_payment": lambda owner: {"id": PaymentFactory(order=invoice_for(owner).order).pk},
+    "webhook": lambda owner: {"provider": "sandbox"},
 }

@@ -1,3 +1,13 @@
 """Staff pages of auctions, by noun."""
 
-from auctions.admin import auctions, dashboard, fees, listings, orders, watching  # noqa: F401 - registers the pages
+from auctions.admin import (  # noqa: F401 - registers the pages
+    auctions,
+    dashboard,
+    delivery,
+    fees,
+    listings,
+    money,
+    offers,
+    orders,
+    watching,
+)

@@ -93,6 +93,7 @@ TEMPLATES = [
 # ------------------------------------------------------------------------------
 PORT = env.int("PORT", default=8000)
 BACKEND_URL = env.str("BACKEND_URL", default=f"http://localhost:{PORT}").rstrip("/")
+INTERNAL_URL = env.str("INTERNAL_URL", default=BACKEND_URL).rstrip("/")  # Where this service reaches itself.
 BACKEND_IS_HTTPS = urlsplit(BACKEND_URL).scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CORS_ALLOWED_ORIGINS = env.list("BACKEND_CORS_ORIGINS", default=[])
@@ -308,6 +309,7 @@ RATE_LIMITS = {
     "streams": rate("RATE_LIMIT_STREAMS", default="600/minute"),
     "uploads": rate("RATE_LIMIT_UPLOADS", default="60/minute"),
     "photos": rate("RATE_LIMIT_PHOTOS", default="3000/minute"),
+    "webhooks": rate("RATE_LIMIT_WEBHOOKS", default="3000/minute"),
 }
 DISABLE_THROTTLES = env.bool("DISABLE_THROTTLES", default=False)
 DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.handler.ErrorFormatter"}
@@ -381,6 +383,23 @@ OFFER_TTL_S = env.int("OFFER_TTL_S", default=24 * 3600)
 ORDER_PAYMENT_DUE_S = env.int("ORDER_PAYMENT_DUE_S", default=7 * 24 * 3600)
 ORDER_DEFAULT_AFTER_S = env.int("ORDER_DEFAULT_AFTER_S", default=7 * 24 * 3600)  # Once it is overdue.
 TITLE_DUE_DAYS = env.int("TITLE_DUE_DAYS", default=30)
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com").rstrip("/")
+HAS_STRIPE = bool(STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET)
+
+
+def payment_providers(*, with_sandbox: bool) -> list[str]:
+    """By whom payments are taken. Raises ImproperlyConfigured for a name that nobody knows."""
+    usual = {"manual": True, "sandbox": with_sandbox, "stripe": HAS_STRIPE}
+    names: list[str] = env.list("PAYMENT_PROVIDERS", default=[name for name, is_on in usual.items() if is_on])
+    if unknown := set(names) - set(usual):
+        raise ImproperlyConfigured(f"PAYMENT_PROVIDERS: {', '.join(sorted(unknown))} is none of {', '.join(usual)}.")
+    return names
+
+
+# The sandbox takes every card for good: nobody is to buy a car with it.
+PAYMENT_PROVIDERS = payment_providers(with_sandbox=not BACKEND_IS_HTTPS)
 REFUND_APPROVAL_LIMIT = Decimal(env.str("REFUND_APPROVAL_LIMIT", default="500.00"))
 LISTING_IMAGE_MAX_BYTES = env.int("LISTING_IMAGE_MAX_BYTES", default=10 * 1024 * 1024)
 LISTING_DOCUMENT_MAX_BYTES = env.int("LISTING_DOCUMENT_MAX_BYTES", default=20 * 1024 * 1024)

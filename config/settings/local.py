@@ -3,7 +3,7 @@ install."""
 
 from config.settings.base import *
 from config.settings.base import JWT_SECRET_KEY as _JWT_SECRET_KEY
-from config.settings.base import RATE_LIMITS, simple_jwt
+from config.settings.base import RATE_LIMITS, payment_providers, simple_jwt
 from config.settings.environment import development_secret, env, rate
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or development_secret("SECRET_KEY")
@@ -11,3 +11,4 @@ JWT_SECRET_KEY = _JWT_SECRET_KEY or development_secret("JWT_SECRET_KEY")
 SIMPLE_JWT = simple_jwt(secret=JWT_SECRET_KEY)
 # Whoever tries the demo registers more than five people an hour.
 RATE_LIMITS = RATE_LIMITS | {"register": rate("RATE_LIMIT_REGISTER", default="100/hour")}
+PAYMENT_PROVIDERS = payment_providers(with_sandbox=True)

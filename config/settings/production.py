@@ -15,14 +15,19 @@ from config.settings.base import (
     BACKEND_URL,
     CORS_ALLOWED_ORIGINS,
     DISABLE_THROTTLES,
+    HAS_STRIPE,
     JWT_ALG,
     JWT_PRIVATE_KEY,
     JWT_PUBLIC_KEY,
     JWT_SECRET_KEY,
     METRICS_TOKEN,
+    PAYMENT_PROVIDERS,
     PROVIDER_ALLOW_PRIVATE,
     REDIS_URL,
     STORAGES,
+    STRIPE_API_BASE,
+    STRIPE_SECRET_KEY,
+    STRIPE_WEBHOOK_SECRET,
     simple_jwt,
 )
 from config.settings.environment import env
@@ -100,6 +105,11 @@ def _deployment_problems() -> list[str]:
         "REDIS_URL must be set": not REDIS_URL,
         "DISABLE_THROTTLES is for test servers": DISABLE_THROTTLES,
         "PROVIDER_ALLOW_PRIVATE is for tests": PROVIDER_ALLOW_PRIVATE,
+        "PAYMENT_PROVIDERS must not name sandbox where BACKEND_URL is https": "sandbox" in PAYMENT_PROVIDERS
+        and BACKEND_IS_HTTPS,
+        "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET go together": not HAS_STRIPE
+        and ("stripe" in PAYMENT_PROVIDERS or bool(STRIPE_SECRET_KEY or STRIPE_WEBHOOK_SECRET)),
+        "STRIPE_API_BASE must be an https address": not STRIPE_API_BASE.startswith("https://"),
     }
     return [problem for problem, is_present in checks.items() if is_present]
 
