@@ -25,10 +25,11 @@ HASH = re.compile(r"argon2|pbkdf2|md5\$|\beyJ[\w-]+\.")
 SECRET_NAME = re.compile(r"password|hash|secret|token|jti|family|session", re.IGNORECASE)
 # Whose work is with other people's accounts.
 CUSTOMERS = r"/api/workshop/(customers|invoices|credit-notes|service-tickets/\{id\}/invoice)"
+BUYERS = r"/api/(invoices|credit-notes|orders/\{id\}/invoice)"
 SEES_PEOPLE = {
-    "administrator": re.compile(rf"/api/(users|cars/\{{id\}}/history|seller-profiles)|{CUSTOMERS}"),
+    "administrator": re.compile(rf"/api/(users|cars/\{{id\}}/history|seller-profiles)|{CUSTOMERS}|{BUYERS}"),
     "service_advisor": re.compile(CUSTOMERS),
-    "finance": re.compile(CUSTOMERS),
+    "finance": re.compile(rf"{CUSTOMERS}|{BUYERS}"),
 }
 
 STREAM = "GET /api/auctions/{id}/stream"  # It has no end to be read to; its frames are tested apart.
