@@ -1,4 +1,5 @@
-"""What the roles may do in the settlement of sales. Only these permissions: what staff took away before stays so."""
+"""What the roles may do in the settlement of sales. Only these permissions: what staff took away before stays so. And
+the histories of orders from before begin with where they stand, told already."""
 
 from django.db import migrations
 
@@ -13,7 +14,22 @@ CODENAMES = (
 )  # fmt: skip
 
 
+def begin_histories(apps, schema_editor):
+    orders = apps.get_model("auctions", "Order").objects
+    events = apps.get_model("auctions", "SettlementEvent").objects
+    events.bulk_create(
+        events.model(
+            subject="order", subject_id=order.pk, order=order, new=order.status, at=order.created_at,
+            told_at=order.created_at,
+        )
+        for order in orders.filter(events=None)
+    )  # fmt: skip
+
+
 class Migration(migrations.Migration):
     dependencies = [("auctions", "0007_money_is_append_only"), ("accounts", "0002_roles")]
     # Backwards the groups stay: people are in them.
-    operations = [migrations.RunPython(granting("auctions", *CODENAMES), migrations.RunPython.noop, elidable=False)]
+    operations = [
+        migrations.RunPython(granting("auctions", *CODENAMES), migrations.RunPython.noop, elidable=False),
+        migrations.RunPython(begin_histories, migrations.RunPython.noop),
+    ]
