@@ -30,6 +30,8 @@ from common.errors import NotFound
 from common.transitions import check_transition
 
 Subject = SettlementEvent.Subject
+# Money that is promised back; it is on its way, or may be sent again, until it is done.
+GOING_BACK = (Refund.Status.APPROVED, Refund.Status.IN_TRANSIT, Refund.Status.FAILED)
 _PAID = ("cancelled", "disputed")  # Where every paid order may go beside the next step.
 
 OFFER_MOVES: Mapping[str, tuple[str, ...]] = {
@@ -52,7 +54,7 @@ ORDER_MOVES: Mapping[str, tuple[str, ...]] = {
 PAYMENT_MOVES: Mapping[str, tuple[str, ...]] = {
     Payment.Status.CREATED: ("requires_action", "processing", "succeeded", "failed", "cancelled"),
     Payment.Status.REQUIRES_ACTION: ("processing", "succeeded", "failed", "cancelled"),
-    Payment.Status.PROCESSING: ("requires_action", "succeeded", "failed", "cancelled"),
+    Payment.Status.PROCESSING: ("succeeded", "failed", "cancelled"),
 }
 REFUND_MOVES: Mapping[str, tuple[str, ...]] = {
     Refund.Status.REQUESTED: ("approved", "rejected"),
@@ -100,6 +102,14 @@ def lock_order(order_id: int) -> Order:
     if order is None:
         raise NotFound
     return order
+
+
+def order_id_of(model: type[Model], pk: int) -> int:
+    """The order of a row that is named by its id, to be locked before the row is. Raises NotFound."""
+    order_id: int | None = model._default_manager.filter(pk=pk).values_list("order_id", flat=True).first()
+    if order_id is None:
+        raise NotFound
+    return order_id
 
 
 def move(
