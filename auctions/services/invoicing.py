@@ -50,7 +50,7 @@ def issue_invoice(account: Account, *, actor: User | None, now: datetime) -> Inv
         raise AlreadyInvoiced(meta={"invoice": account.invoice.pk, "number": account.invoice.number})
     if order.status not in UNPAID_ORDER:
         raise InvalidTransition("Only an unpaid order is invoiced.", meta={"status": order.status})
-    _leave_time_to_pay(order, now=now)
+    leave_time_to_pay(order, now=now)
     invoice = _snapshot(order, listing)
     transport = order.transport_orders.exclude(status__in=NOT_CHARGED).first()
     lines = list(_lines(order, listing, transport, invoice.buyer_state))
@@ -73,7 +73,7 @@ def issue_invoice(account: Account, *, actor: User | None, now: datetime) -> Inv
     return invoice
 
 
-def _leave_time_to_pay(order: Order, *, now: datetime) -> None:
+def leave_time_to_pay(order: Order, *, now: datetime) -> None:
     """Put off the due dates of an order that nobody could pay before, both by the same time."""
     late = now + TIME_TO_PAY - order.payment_due_at
     if late > timedelta():
