@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from reportlab.lib.units import mm
 
 from auctions.models import CreditNote, Invoice
 from common import pdf
-from common.calendar import business_day
 
 # The one in the middle is the sums': descriptions reach over it.
 COLUMNS = (pdf.Column("Description"), pdf.Column("", 66 * mm), pdf.Column("Amount", 30 * mm))
@@ -18,8 +16,8 @@ COLUMNS = (pdf.Column("Description"), pdf.Column("", 66 * mm), pdf.Column("Amoun
 def invoice_pdf(invoice: Invoice) -> bytes:
     """The invoice as issued, and what was paid and credited by now. Reads its lines and its order's number."""
     facts = [
-        ("Date of invoice", _day(invoice.issued_at)),
-        ("Payable by", _day(invoice.due_at)),
+        ("Date of invoice", pdf.day(invoice.issued_at)),
+        ("Payable by", pdf.day(invoice.due_at)),
         ("Order", invoice.order.order_number),
         ("Status", invoice.get_status_display().capitalize()),
     ]
@@ -38,9 +36,9 @@ def credit_note_pdf(note: CreditNote) -> bytes:
     """A credit note. Reads its invoice and the order's number."""
     invoice = note.invoice
     facts = [
-        ("Date of credit note", _day(note.issued_at)),
+        ("Date of credit note", pdf.day(note.issued_at)),
         ("For invoice", invoice.number),
-        ("Date of invoice", _day(invoice.issued_at)),
+        ("Date of invoice", pdf.day(invoice.issued_at)),
         ("Order", invoice.order.order_number),
     ]
     lines = [pdf.Row([pdf.text(note.reason), pdf.money(note.amount)])]
@@ -64,7 +62,3 @@ def _render(
         pdf.Block("Vehicle", *pdf.named(invoice.vehicle_text.split(", "))),
     )
     return pdf.render(pdf.Document(title, number, blocks, facts, COLUMNS, rows, subtotals, sums, note))
-
-
-def _day(moment: datetime) -> str:
-    return f"{business_day(moment):%d %B %Y}"

@@ -15,6 +15,11 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)
 
 
+def money_text(amount: Decimal, currency: str) -> str:
+    """`1,100.00 USD`, for messages and tables."""
+    return f"{amount:,.2f} {currency}"
+
+
 class Amounts(NamedTuple):
     """A net amount and its tax, both in whole cents."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,8 @@ from reportlab.pdfbase.pdfmetrics import registerFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, HRFlowable, PageTemplate, Paragraph, Spacer, Table
+
+from common.calendar import business_day
 
 REGULAR, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 for _name in (REGULAR, BOLD):
@@ -158,6 +161,11 @@ def named(parts: Sequence[str]) -> tuple[str, Sequence[str]]:
 def money(amount: Decimal) -> str:
     """In cents, with thousands apart and the minus sign of print."""
     return f"{amount:,.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def day(moment: datetime) -> str:
+    """`01 March 2026`, by the calendar of the business."""
+    return f"{business_day(moment):%d %B %Y}"
 
 
 def balance_sums(invoice: Any) -> Iterable[tuple[str, Decimal]]:

@@ -10,14 +10,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from common.conditional import is_current, tag_of
 from common.renderers import JSONRenderer, PDFRenderer
+from common.views import FileMixin
 
 
-class PDFMixin:
-    """Answers documents. Errors are JSON, also for those who asked for a PDF."""
+class PDFMixin(FileMixin):
+    """Answers documents."""
 
     def document(self: Any, request: Request, name: str, content: bytes) -> HttpResponse:
         etag = tag_of(content)
@@ -25,11 +25,6 @@ class PDFMixin:
             return HttpResponse(status=304, headers={"ETag": etag})
         headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{name}.pdf"'}
         return HttpResponse(content, content_type="application/pdf", headers=headers)
-
-    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(getattr(request, "accepted_renderer", None), PDFRenderer) and isinstance(response, Response):
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
 
 def pdf_action(**schema: Any) -> Callable[[Any], Any]:

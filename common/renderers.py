@@ -113,13 +113,29 @@ class ContentNegotiation(DefaultContentNegotiation):
         return super().select_renderer(request, renderers, format_suffix)
 
 
-class PDFRenderer(BaseRenderer):
-    """Lets a client ask for `application/pdf`. The document itself is sent as it is; only errors come by here."""
+class FileRenderer(JSONRenderer):
+    """Lets a client ask for a file by its type. The file itself is sent as it is; only errors come by here, and views
+    with `common.views.FileMixin` send those as JSON."""
+
+    render_style = "binary"
+
+
+class PDFRenderer(FileRenderer):
+    """For `application/pdf`."""
 
     media_type = "application/pdf"
     format = "pdf"
-    charset = None
-    render_style = "binary"
 
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return dump_json(data)
+
+class CSVRenderer(FileRenderer):
+    """For `text/csv`."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class EventStreamRenderer(FileRenderer):
+    """For `text/event-stream`."""
+
+    media_type = "text/event-stream"
+    format = "event-stream"

@@ -24,6 +24,7 @@ from common.cache import CacheNamespace
 from common.conditional import check_if_match, etag_of, is_current
 from common.filters import StrictFilterSet, refuse_parameters
 from common.parsers import PayloadTooLarge
+from common.renderers import FileRenderer, JSONRenderer
 from common.serializers import EmptySerializer
 
 # Actions whose query string has no meaning; lists answer for theirs in the filter backend.
@@ -216,6 +217,16 @@ class ApiViewSet(StrictViewMixin, GenericViewSet[Any]):
         instance = self.get_object()
         check_if_match(self.request, etag_of(self.represent(instance, self.get_response_serializer_class())))
         return instance
+
+
+class FileMixin:
+    """Answers files. Errors are JSON, also for those who asked for the file's type."""
+
+    def finalize_response(self: Any, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        chosen = getattr(request, "accepted_renderer", None) or self.get_renderers()[0]
+        if isinstance(chosen, FileRenderer) and isinstance(response, Response):
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
 
 class ListMixin:

@@ -10,7 +10,6 @@ from itertools import groupby
 from reportlab.lib.units import mm
 
 from common import pdf
-from common.calendar import business_day
 from common.money import Amounts, total_of
 from workshop.models import CreditNote, Invoice, InvoiceLine
 
@@ -35,7 +34,7 @@ class PrintedLine:
 def invoice_pdf(invoice: Invoice) -> bytes:
     """The invoice as issued, and what was paid and credited by now. Reads its lines and its ticket's number."""
     facts = [
-        ("Date of invoice", f"{business_day(invoice.issued_at):%d %B %Y}"),
+        ("Date of invoice", pdf.day(invoice.issued_at)),
         ("Date of service", f"{invoice.service_date:%d %B %Y}"),
         ("Repair order", invoice.ticket.number),
         ("Status", invoice.get_status_display().capitalize()),
@@ -48,9 +47,9 @@ def credit_note_pdf(note: CreditNote) -> bytes:
     """A credit note. Reads its lines, its invoice and the ticket's number."""
     invoice = note.invoice
     facts = [
-        ("Date of credit note", f"{business_day(note.issued_at):%d %B %Y}"),
+        ("Date of credit note", pdf.day(note.issued_at)),
         ("For invoice", invoice.number),
-        ("Date of invoice", f"{business_day(invoice.issued_at):%d %B %Y}"),
+        ("Date of invoice", pdf.day(invoice.issued_at)),
         ("Repair order", invoice.ticket.number),
     ]
     lines = [PrintedLine(line.invoice_line, line.quantity, Amounts(line.net, line.tax)) for line in note.lines.all()]

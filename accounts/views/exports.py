@@ -10,7 +10,6 @@ from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import action
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,25 +18,13 @@ from accounts.idempotency import idempotent
 from accounts.models import Export
 from accounts.serializers.exports import ExportCreateSerializer, ExportSerializer
 from common.clock import now
-from common.renderers import JSONRenderer, dump_json
-from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin
+from common.renderers import CSVRenderer, JSONRenderer
+from common.views import ApiViewSet, CreateMixin, FileMixin, ListMixin, RetrieveMixin
 
 _NO_FILE = OpenApiResponse({"$ref": "#/components/schemas/Error"}, "There is no file yet, or no more.")
 
 
-class CSVFileRenderer(BaseRenderer):
-    """Lets a client ask for `text/csv`. The file itself is streamed as it is; only errors come by here."""
-
-    media_type = "text/csv"
-    format = "csv"
-    charset = None
-    render_style = "binary"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return dump_json(data)
-
-
-class OwnExportViewSet(RetrieveMixin, CreateMixin, ApiViewSet):
+class OwnExportViewSet(FileMixin, RetrieveMixin, CreateMixin, ApiViewSet):
     """Asking for files, watching them and fetching them. An app that has a kind of its own gives it routes of its own
     by a subclass that narrows `queryset` and writes `create`."""
 
@@ -55,7 +42,7 @@ class OwnExportViewSet(RetrieveMixin, CreateMixin, ApiViewSet):
         return self.answer(export, status=202, headers=self.location_of(export))
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY, (409, "application/json"): _NO_FILE})
-    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, CSVFileRenderer], pagination_class=None)
+    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, CSVRenderer], pagination_class=None)
     def download(self, request: Request, pk: Any) -> FileResponse:
         """The file. 409 while there is none, and after its time."""
         export = self.get_object()
@@ -69,12 +56,6 @@ class OwnExportViewSet(RetrieveMixin, CreateMixin, ApiViewSet):
                 "X-Content-Type-Options": "nosniff",
             },
         )
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Errors are JSON, also for those who asked for `text/csv`."""
-        if isinstance(getattr(request, "accepted_renderer", None), CSVFileRenderer) and isinstance(response, Response):
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        return super().finalize_response(request, response, *args, **kwargs)
 
 
 class ExportViewSet(ListMixin, OwnExportViewSet):

@@ -18,6 +18,7 @@ from accounts.registry import MailContent, NotificationKind, notification_kinds
 from auctions.models import Listing, SavedSearch, SearchMatch
 from auctions.models.listings import PUBLIC_LIST
 from common.clock import zone_named
+from common.money import money_text
 from common.sweeps import SweepResult, sweep
 
 SEARCH_DIGEST = "search_digest"
@@ -91,7 +92,8 @@ def _message(searches: Sequence[SavedSearch], matches: Sequence[SearchMatch]) ->
 def describe(listing: Listing) -> str:
     """`2018 Honda Accord, 62,000 miles, Albany NY, from 1,000.00 USD`."""
     place = " ".join(part for part in (listing.location_city, listing.location_state) if part)
-    price = f"from {listing.starting_price:,.2f} {listing.currency}"
+    least = listing.starting_price
+    price = "" if least is None else f"from {money_text(least, listing.currency)}"
     return ", ".join(part for part in (str(listing), f"{listing.mileage:,} miles", place, price) if part)
 
 

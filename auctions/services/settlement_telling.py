@@ -23,6 +23,7 @@ from accounts.notifications import Message, notify_many
 from accounts.registry import MailContent, NotificationKind, notification_kinds
 from auctions.models import Offer, Order, SettlementEvent
 from auctions.services.telling import moment_text
+from common.money import money_text
 from common.sweeps import SweepResult, sweep
 
 OFFER_RECEIVED = "offer_received"
@@ -174,7 +175,7 @@ class _News:
         details = self.event.details
         if "amount" not in details:
             return ""
-        return f"{before}{Decimal(details['amount']):,.2f} {details.get('currency', self.matter.currency)}"
+        return before + money_text(Decimal(details["amount"]), details.get("currency", self.matter.currency))
 
     def because(self) -> str:
         return f" Reason: {self.event.reason}" if self.event.reason else ""
@@ -225,7 +226,7 @@ class _OfferNews(_News):
         return self._message(self.matter.recipient_id, kind, title, body)
 
     def price(self) -> str:
-        return f"{self.matter.amount:,.2f} {self.matter.currency}"
+        return money_text(self.matter.amount, self.matter.currency)
 
 
 def _of_offer(messages: Callable[[_OfferNews], Iterator[Message]]) -> Callable[[_News], Iterator[Message]]:

@@ -17,8 +17,9 @@ from django.db.models import QuerySet
 from accounts.models import Notification
 from accounts.notifications import Message, notify_many
 from accounts.registry import MailContent, NotificationKind, notification_kinds
-from auctions.models import Auction, AuctionBidder, AuctionEvent
+from auctions.models import AuctionBidder, AuctionEvent
 from common.doorbell import ring_now_and_then
+from common.money import money_text
 from common.sweeps import SweepResult, sweep
 
 BID_PLACED = "bid_placed"
@@ -231,12 +232,7 @@ def _bids(count: int) -> str:
 
 
 def _money(amount: Decimal | None, event: AuctionEvent) -> str:
-    return "" if amount is None else money_text(amount, event.auction)
-
-
-def money_text(amount: Decimal, auction: Auction) -> str:
-    """`1,100.00 USD`."""
-    return f"{amount:,.2f} {auction.currency}"
+    return "" if amount is None else money_text(amount, event.auction.currency)
 
 
 def moment_text(moment: datetime) -> str:

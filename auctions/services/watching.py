@@ -19,7 +19,8 @@ from accounts.models import User
 from accounts.notifications import Message, notify_many
 from accounts.registry import NotificationKind, notification_kinds
 from auctions.models import Auction, AuctionEvent, Watch
-from auctions.services.telling import auction_mail, moment_text, money_text
+from auctions.services.telling import auction_mail, moment_text
+from common.money import money_text
 from common.sweeps import SweepResult
 
 log = structlog.get_logger(__name__)
@@ -123,8 +124,12 @@ def _remind_some(auction: Any, stage: Stage, *, now: datetime) -> int:
 
 
 def _message(user_id: int, auction: Any, stage: Stage) -> Message:
-    least = money_text(auction.min_next, auction)
-    stands = "Nobody has bid yet." if auction.price is None else f"The price is {money_text(auction.price, auction)}."
+    least = money_text(auction.min_next, auction.currency)
+    stands = (
+        "Nobody has bid yet."
+        if auction.price is None
+        else f"The price is {money_text(auction.price, auction.currency)}."
+    )
     return Message(
         user_id,
         ENDING_SOON,

@@ -12,13 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.csvfile import csv_line
-from accounts.views.exports import CSVFileRenderer
 from auctions.filters.reports import ReportFilter
 from auctions.serializers.reports import REPORT_SERIALIZERS
 from auctions.services.reports import REPORTS, Period, Report, report_named, rows_of, totals_of
 from common.permissions import HasPerm
-from common.renderers import JSONRenderer
-from common.views import ApiView
+from common.renderers import CSVRenderer, JSONRenderer
+from common.views import ApiView, FileMixin
 
 _NAME = OpenApiParameter("name", str, OpenApiParameter.PATH, enum=list(REPORTS), description="Which report.")
 _REPORTS = " ".join(f"`{name}`: {report.description}" for name, report in REPORTS.items())
@@ -71,10 +70,10 @@ class ReportView(ApiView):
         return Response(self.represent(shown, REPORT_SERIALIZERS[name]))
 
 
-class ReportFileView(ReportView):
+class ReportFileView(FileMixin, ReportView):
     """One report as a table for spreadsheets."""
 
-    renderer_classes = (JSONRenderer, CSVFileRenderer)
+    renderer_classes = (JSONRenderer, CSVRenderer)
 
     @extend_schema(
         tags=["reports"],
@@ -88,12 +87,6 @@ class ReportFileView(ReportView):
         report, period = self.asked(name)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "X-Content-Type-Options": "nosniff"}
         return StreamingHttpResponse(_lines(report, period), content_type="text/csv; charset=utf-8", headers=headers)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Errors are JSON, also for those who asked for `text/csv`."""
-        if isinstance(getattr(request, "accepted_renderer", None), CSVFileRenderer) and isinstance(response, Response):
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        return super().finalize_response(request, response, *args, **kwargs)
 
 
 def _lines(report: Report, period: Period) -> Iterator[bytes]:

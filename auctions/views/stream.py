@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -17,9 +16,9 @@ from auctions.stream.responses import EventStreamResponse
 from common import clock
 from common.filters import IntegerFilter, StrictFilterSet
 from common.permissions import Public
-from common.renderers import JSONRenderer
+from common.renderers import EventStreamRenderer
 from common.throttling import ScopedThrottle
-from common.views import ApiView
+from common.views import ApiView, FileMixin
 
 SEQ_MAX = 2**31 - 1
 _ID_PATTERN = "^[0-9]{1,10}$"
@@ -43,20 +42,13 @@ EVENTS = OpenApiExample(
 )
 
 
-class EventStreamRenderer(JSONRenderer):
-    """Lets a client ask for `text/event-stream`; only errors come by here."""
-
-    media_type = "text/event-stream"
-    format = "event-stream"
-
-
 class StreamQuery(StrictFilterSet):
     """For clients that cannot send the header."""
 
     last_event_id = IntegerFilter(min=0, max=SEQ_MAX, description="As the header, which wins.")
 
 
-class AuctionStreamView(ApiView):
+class AuctionStreamView(FileMixin, ApiView):
     """Credentials are not looked at: the stream is the same for everybody."""
 
     authentication_classes = ()
@@ -103,12 +95,6 @@ class AuctionStreamView(ApiView):
         )
         give_connection_back()
         return Response(status=204) if feed.is_told else EventStreamResponse(request._request, feed)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Errors are JSON."""
-        if isinstance(response, Response):
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        return super().finalize_response(request, response, *args, **kwargs)
 
 
 def _last_event_id(request: Request) -> int | None:

@@ -16,7 +16,7 @@ from accounts.models import Notification, User
 from accounts.notifications import notify
 from accounts.registry import MailContent, NotificationKind, notification_kinds
 from common.clock import zone_named
-from common.money import to_cents
+from common.money import money_text, to_cents
 from common.sweeps import sweep
 from parking.costs import parked_seconds
 from parking.models import Reservation, ReservationQuerySet
@@ -120,9 +120,9 @@ def _context(month: Month) -> dict[str, Any]:
         "facts": [
             ("Bookings", [str(month.bookings)]),
             ("Time parked", [_duration(month.seconds)]),
-            ("Spent", [_money(spend.total, spend.currency) for spend in month.spends]),
+            ("Spent", [money_text(spend.total, spend.currency) for spend in month.spends]),
             ("Average stay", [_duration(month.average_seconds)]),
-            ("Cost per hour", [_money(spend.cost_per_hour, spend.currency) for spend in month.spends]),
+            ("Cost per hour", [money_text(spend.cost_per_hour, spend.currency) for spend in month.spends]),
             ("Days parked", [str(len({stay.day for stay in month.stays}))]),
         ],
         "lot": {"name": lot, "bookings": lot_tally.bookings, "time": _duration(lot_tally.seconds)},
@@ -166,7 +166,7 @@ def _listed(stay: Stay) -> dict[str, Any]:
         "lot": stay.lot,
         "spot": stay.spot,
         "time": _duration(stay.seconds),
-        "cost": _money(stay.cost, stay.currency),
+        "cost": money_text(stay.cost, stay.currency),
     }
 
 
@@ -186,11 +186,7 @@ def _subject(first: date) -> str:
 
 
 def _spent(month: Month) -> str:
-    return ", ".join(_money(spend.total, spend.currency) for spend in month.spends)
-
-
-def _money(amount: Decimal, currency: str) -> str:
-    return f"{amount:,.2f} {currency}"
+    return ", ".join(money_text(spend.total, spend.currency) for spend in month.spends)
 
 
 def _duration(seconds: int) -> str:

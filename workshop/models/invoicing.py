@@ -23,17 +23,8 @@ ADDS_UP = Q(total=Round(F("subtotal") + F("tax_total"), precision=PRICE["decimal
 class DocumentSequence(NumberSequence):
     """The last number given in a year, of invoices or credit notes (`common.numbering`)."""
 
-    class Kind(models.TextChoices):
-        INVOICE = "invoice"
-        CREDIT_NOTE = "credit_note"
-
-    kind = models.CharField(max_length=11, choices=Kind)
-
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "year"], name="document_sequence_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.year}: {self.last}"
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):

@@ -16,7 +16,7 @@ from django.db import transaction
 from accounts.models import User
 from common.calendar import business_day
 from common.errors import Conflict
-from common.money import ZERO, Amounts, total_of
+from common.money import ZERO, Amounts, money_text, total_of
 from common.numbering import next_number
 from workshop.models import DocumentSequence, FeeLine, Invoice, InvoiceLine, Job, LabourLine, PartLine, ServiceTicket
 from workshop.pricing import Line, amounts_of_line, lines_of
@@ -199,7 +199,7 @@ def _tell(invoice: Invoice, *, now: datetime) -> None:
     tell_customer(
         customer=invoice.customer,
         kind=INVOICE_ISSUED,
-        title=f"Invoice {invoice.number} over {invoice.total:,.2f} {invoice.currency}",
+        title=f"Invoice {invoice.number} over {money_text(invoice.total, invoice.currency)}",
         body=f"It is for the work of {invoice.service_date:%d %B %Y} on your vehicle: {invoice.vehicle_text}.",
         data={"invoice": invoice.pk, "ticket": invoice.ticket_id},
         dedupe_key=f"invoice:{invoice.pk}",
