@@ -86,6 +86,7 @@ class Report:
     amount: Decimal | None = None
     currency: str = ""
     failure: str = ""
+    order_number: str = ""  # Of ours; goes with `row_id`, which another database gives too.
 
 
 class Provider(Protocol):
@@ -101,6 +102,10 @@ class Provider(Protocol):
     def send_refund(self, payment: Payment, refund: Refund, *, idempotency_key: str) -> Refunded:
         """Send money back; with the same key once only. Raises ProviderError."""
 
+    def look_up(self, row: Payment | Refund) -> Report:
+        """How something that the provider took over stands now, as its webhooks would have said. Raises
+        ProviderError."""
+
     def cancel(self, payment: Payment) -> str:
         """End an attempt that nobody has paid, for good. Its status after that: `cancelled`, or what it has come to
         meanwhile. Raises ProviderError."""
@@ -112,5 +117,5 @@ class Provider(Protocol):
         """As `verify`, of a body that was verified before it was stored."""
 
     def confirm(self, report: Report) -> Report:
-        """What holds, before a report is applied: a failed attempt that could still be paid is ended here, so that no
-        money comes in for it. Raises ProviderError."""
+        """What holds, before a report on a row of ours is applied: a failed attempt that could still be paid is ended
+        here, so that no money comes in for it. Raises ProviderError."""

@@ -36,6 +36,9 @@ class Sandbox:
     def send_refund(self, payment: Payment, refund: Refund, *, idempotency_key: str) -> Refunded:
         return Refunded(provider_ref=f"sbr_{idempotency_key}", status=Refund.Status.IN_TRANSIT)
 
+    def look_up(self, row: Payment | Refund) -> Report:
+        return self.read(dump_json(_event_of(row)).decode())
+
     def cancel(self, payment: Payment) -> str:
         return Payment.Status.CANCELLED
 

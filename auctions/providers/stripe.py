@@ -89,13 +89,21 @@ class Stripe:
                 {
                     "payment_intent": payment.provider_ref,
                     "amount": _cents(refund.amount),
-                    "metadata": {"refund": str(refund.pk)},
+                    "metadata": {"order": refund.order.order_number, "refund": str(refund.pk)},
                 },
                 {"idempotency_key": f"{payment.provider_ref}-{idempotency_key}"},
             )
         )
         status = _REFUNDS.get(sent.status or "pending", Refund.Status.IN_TRANSIT)
         return Refunded(provider_ref=sent.id, status=status, failure=getattr(sent, "failure_reason", None) or "")
+
+    def look_up(self, row: Payment | Refund) -> Report:
+        report = Report(event_id="", kind="look_up")
+        if isinstance(row, Refund):
+            sent = _asked(lambda: self._client.v1.refunds.retrieve(row.provider_ref))
+            return _of_refund(report, sent.to_dict())
+        intent = _asked(lambda: self._client.v1.payment_intents.retrieve(row.provider_ref))
+        return _of_intent(report, intent.to_dict(), _INTENTS[intent.status])
 
     def cancel(self, payment: Payment) -> str:
         return self._end(payment.provider_ref)
@@ -116,7 +124,7 @@ class Stripe:
             kind, subject = event["type"], event["data"]["object"]
             report = Report(event_id=event["id"], kind=kind)
             if kind in _EVENTS:
-                return _of_intent(report, subject)
+                return _of_intent(report, subject, _EVENTS[kind])
             return _of_refund(report, subject) if kind in _REFUND_EVENTS else report
         except (ValueError, LookupError, TypeError, AttributeError):
             raise BadEvent from None
@@ -172,14 +180,14 @@ def _started(intent: PaymentIntent) -> Started:
     return Started(provider_ref=intent.id, status=status, action=action)
 
 
-def _of_intent(report: Report, intent: Mapping[str, Any]) -> Report:
-    status = _EVENTS[report.kind]
+def _of_intent(report: Report, intent: Mapping[str, Any], status: str) -> Report:
     came_in = status == Payment.Status.SUCCEEDED
     return replace(
         report,
         subject="payment",
         provider_ref=intent["id"],
         row_id=_row_id(intent, "payment"),
+        order_number=_order_number(intent),
         status=status,
         amount=_amount(intent["amount_received"] if came_in else intent["amount"]),
         currency=intent["currency"].upper(),
@@ -193,11 +201,16 @@ def _of_refund(report: Report, refund: Mapping[str, Any]) -> Report:
         subject="refund",
         provider_ref=refund["id"],
         row_id=_row_id(refund, "refund"),
+        order_number=_order_number(refund),
         status=_REFUNDS[refund["status"]],
         amount=_amount(refund["amount"]),
         currency=refund["currency"].upper(),
         failure=refund.get("failure_reason") or "",
     )
+
+
+def _order_number(subject: Mapping[str, Any]) -> str:
+    return str((subject.get("metadata") or {}).get("order", ""))
 
 
 def _row_id(subject: Mapping[str, Any], name: str) -> int | None:

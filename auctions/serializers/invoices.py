@@ -44,15 +44,29 @@ class SaleCreditNoteSerializer(StrictModelSerializer):
         read_only_fields = fields
 
 
-class SaleInvoiceSummarySerializer(StrictModelSerializer):
+class OwedSerializer(StrictModelSerializer):
+    """What of an invoice is shown with its figures and not stored: `balance` is still owed, `credit` was paid beyond
+    what is."""
+
+    balance = SerializerMethodField()
+    credit = SerializerMethodField()
+
+    @extend_schema_field(_AMOUNT)
+    def get_balance(self, invoice: Invoice) -> Decimal:
+        return max(invoice.balance, ZERO)
+
+    @extend_schema_field(_AMOUNT)
+    def get_credit(self, invoice: Invoice) -> Decimal:
+        return overpaid(invoice)
+
+
+class SaleInvoiceSummarySerializer(OwedSerializer):
     """An invoice in lists. `balance` is what is still owed, `credit` what was paid beyond what is."""
 
     order = IdField(source="order_id", read_only=True)
     order_number = StrictCharField(source="order.order_number", max_length=16, read_only=True)
     buyer = IdField(source="order.buyer_id", read_only=True)
     vehicle = StrictCharField(source="vehicle_text", max_length=300, read_only=True)
-    balance = SerializerMethodField()
-    credit = SerializerMethodField()
 
     class Meta:
         model = Invoice
@@ -80,14 +94,6 @@ class SaleInvoiceSummarySerializer(StrictModelSerializer):
             "due_at",
         )
         read_only_fields = fields
-
-    @extend_schema_field(_AMOUNT)
-    def get_balance(self, invoice: Invoice) -> Decimal:
-        return max(invoice.balance, ZERO)
-
-    @extend_schema_field(_AMOUNT)
-    def get_credit(self, invoice: Invoice) -> Decimal:
-        return overpaid(invoice)
 
 
 class SaleInvoiceSerializer(SaleInvoiceSummarySerializer):

@@ -20,10 +20,12 @@ from auctions.services.balances import Account, lock_account
 from auctions.services.numbers import INVOICE, give_number
 from auctions.services.settling import Subject, record
 from auctions.us_states import state_code
-from common.errors import Conflict, InvalidTransition
+from common.errors import Conflict
 from common.money import ZERO
+from common.transitions import check_transition
 
 TIME_TO_PAY = timedelta(days=1)  # At least; an order that waited for a quote of transport is not overdue at once.
+_INVOICE_MOVES = dict.fromkeys(UNPAID_ORDER, ("invoiced",))
 NOT_CHARGED = (TransportOrder.Status.QUOTE_REQUESTED, TransportOrder.Status.QUOTED, TransportOrder.Status.CANCELLED)
 
 
@@ -48,8 +50,7 @@ def issue_invoice(account: Account, *, actor: User | None, now: datetime) -> Inv
     order, listing = account.order, account.listing
     if account.invoice is not None:
         raise AlreadyInvoiced(meta={"invoice": account.invoice.pk, "number": account.invoice.number})
-    if order.status not in UNPAID_ORDER:
-        raise InvalidTransition("Only an unpaid order is invoiced.", meta={"status": order.status})
+    check_transition(current=order.status, to="invoiced", allowed=_INVOICE_MOVES)
     leave_time_to_pay(order, now=now)
     invoice = _snapshot(order, listing)
     transport = order.transport_orders.exclude(status__in=NOT_CHARGED).first()

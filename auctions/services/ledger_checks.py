@@ -33,6 +33,7 @@ from django.db.models.functions import Abs, Cast, Coalesce, Concat, Lag, Least
 
 from accounts.models import User
 from auctions.models import (
+    AuctionLogEntry,
     CreditNote,
     GatePass,
     Invoice,
@@ -48,14 +49,13 @@ from auctions.models import (
     TransportOrder,
 )
 from auctions.models.orders import DEAD_ORDER, PAID_ORDER, UNPAID_ORDER
+from auctions.services.settling import GOING_BACK
 from cars.models import VehicleEvent
 from common.audits import Check, differing, rounded, stored_sum, sum_of
 from common.money import CENT
 
 Subject = SettlementEvent.Subject
 PAID_OR_LATER = [*PAID_ORDER, "disputed"]
-# Money that is promised back; it is on its way, or may be sent again, until it is done.
-GOING_BACK = ["approved", "in_transit", "failed"]
 AMOUNT = Invoice._meta.get_field("total")
 BALANCE = rounded(F("total") - F("credited") - F("paid"), AMOUNT)
 OWED = rounded(F("invoice__total") - F("invoice__credited") - F("invoice__paid"), AMOUNT)
@@ -123,7 +123,7 @@ def _credit_notes() -> Iterator[Check]:
 
 
 # An order's money in the order of its events, which is that of its lock: paid, refunded, credited. What was paid too
-# much when a refund was done needed no credit note.
+# much when a refund was done needed no credit note, nor did what went back before the order was paid.
 _WRONGLY_CREDITED = """
 WITH entries AS (
     SELECT event.order_id, event.id AS event_id, NULL AS refund_id, 0 AS amount, 0 AS note, payment.amount AS moved
@@ -145,7 +145,10 @@ WITH entries AS (
       FROM entries JOIN auctions_invoice invoice ON invoice.order_id = entries.order_id
 ), judged AS (
     SELECT refund_id, note,
-           CASE WHEN credit <= 0 THEN amount WHEN credit >= amount THEN 0 ELSE amount - credit END AS expected
+           CASE WHEN NOT EXISTS (SELECT 1 FROM auctions_settlementevent paid
+                                  WHERE paid.order_id = steps.order_id AND paid.id < steps.event_id
+                                    AND paid.subject = 'order' AND paid.new = 'paid') THEN 0
+                WHEN credit <= 0 THEN amount WHEN credit >= amount THEN 0 ELSE amount - credit END AS expected
       FROM steps WHERE refund_id IS NOT NULL
 )
 SELECT refund_id, expected, note FROM judged WHERE ROUND(expected - note, 2) <> 0 ORDER BY refund_id
@@ -194,9 +197,12 @@ def _orders() -> Iterator[Check]:
 
 def _over_the_limit() -> QuerySet[Any]:
     """Buyers whose unpaid orders exceed their limit, as far as it can be told: a limit has no history, so only those
-    count whose row has not changed since before the oldest of these sales began."""
+    count whose row has not changed since before the oldest of these sales began. It holds when a bid or an offer is
+    accepted; what the bids that are left after a void came to may exceed it."""
     began = Least(Coalesce(F("auction__opened_at"), F("created_at")), Coalesce(F("offer__created_at"), F("created_at")))
-    unpaid = Order.objects.filter(status__in=UNPAID_ORDER, buyer=OuterRef("pk")).order_by().values("buyer")
+    voided = AuctionLogEntry.objects.filter(auction=OuterRef("auction"), kind=AuctionLogEntry.Kind.VOID)
+    orders = Order.objects.filter(~Exists(voided), status__in=UNPAID_ORDER, buyer=OuterRef("pk"))
+    unpaid = orders.order_by().values("buyer")
     owed = Subquery(unpaid.annotate(owed=Sum("hammer_price")).values("owed"))
     first = Subquery(unpaid.annotate(first=Min(began)).values("first"))
     buyers = User.objects.filter(bid_limit__isnull=False).annotate(owed=owed, first=first)

@@ -10,7 +10,7 @@ Lock order: (webhook event ->) listing -> order -> invoice.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -27,7 +27,7 @@ from auctions.providers import provider_named, require_on
 from auctions.providers.base import ProviderError, ProviderUnavailable, Report, Started
 from auctions.services.balances import Account, lock_account, take_money
 from auctions.services.refunds import finish_refund
-from auctions.services.settling import PAYMENT_MOVES, begin, move
+from auctions.services.settling import PAYMENT_MOVES, begin, lock_order, move, order_id_of
 from common.doorbell import ring_on_commit
 from common.errors import Conflict, Forbidden, Unprocessable
 from common.money import ZERO
@@ -39,6 +39,8 @@ Status = Payment.Status
 # Attempts that the payer has to go on with; after a day nobody will.
 _WAITING = (Status.CREATED, Status.REQUIRES_ACTION)
 _WAITS_FOR = timedelta(days=1)
+# After which a provider is asked about what it took over: a webhook may have been lost.
+_UNHEARD_OF_FOR = timedelta(days=1)
 # One that its provider has not heard of by then was left behind by a process that died.
 _ASKED_WITHIN = timedelta(minutes=15)
 
@@ -144,7 +146,7 @@ def ask_provider(*, payment_id: int, now: datetime) -> Attempt:
     """Tell the provider of a new attempt, or ask again how one goes on; call it outside of any transaction. What the
     provider refuses has failed; so has what it did not answer, since nobody can pay it without the answer.
 
-    Raises ProviderUnavailable when an attempt that has begun cannot be asked for.
+    Raises ProviderUnavailable when an attempt that has begun, here or meanwhile elsewhere, cannot be asked for.
     """
     payment = Payment.objects.select_related("order").get(pk=payment_id)
     if payment.status not in _WAITING:
@@ -158,6 +160,8 @@ def ask_provider(*, payment_id: int, now: datetime) -> Attempt:
         text = "The provider does not answer." if error.is_transient else "The provider refused the payment."
         started = Started(provider_ref="", status=Status.FAILED, failure=text)
     payment = _take_answer(payment, started, now=now)
+    if payment.status in _WAITING and not started.provider_ref:
+        raise ProviderUnavailable
     if payment.status == Status.PROCESSING and payment.provider == Payment.Provider.SANDBOX:
         ring_on_commit("auctions.tasks.run_sandbox")
     return Attempt(payment, started.action if payment.status == Status.REQUIRES_ACTION else None)
@@ -167,6 +171,8 @@ def ask_provider(*, payment_id: int, now: datetime) -> Attempt:
 def _take_answer(asked: Payment, started: Started, *, now: datetime) -> Payment:
     account = lock_account(asked.order_id)
     payment = Payment.objects.get(pk=asked.pk)
+    if payment.provider_ref and not started.provider_ref:
+        return payment  # No answer, and another request got one.
     if started.status in PAYMENT_MOVES.get(payment.status, ()):
         _bring(account, payment, started.status, ref=started.provider_ref, failure=started.failure, now=now)
     return payment
@@ -186,8 +192,17 @@ def apply_report(*, provider: str, report: Report, now: datetime) -> bool:
     return False
 
 
+def is_awaited(provider: str, report: Report) -> bool:
+    """Whether a report is about something of ours that may become what it says. Others who use the same account at the
+    provider are none of our business."""
+    if report.subject == "payment":
+        found = _payment_named_by(provider, report)
+        return found is not None and report.status in PAYMENT_MOVES.get(found.status, ())
+    return False
+
+
 def _apply_to_payment(provider: str, report: Report, *, now: datetime) -> bool:
-    found = _named_by(Payment.objects.filter(provider=provider), report)
+    found = _payment_named_by(provider, report)
     if found is None:
         return False
     account = lock_account(found.order_id)
@@ -216,11 +231,16 @@ def _apply_to_refund(provider: str, report: Report, *, now: datetime) -> bool:
     )
 
 
+def _payment_named_by(provider: str, report: Report) -> Payment | None:
+    found: Payment | None = _named_by(Payment.objects.filter(provider=provider), report)
+    return found
+
+
 def _named_by(rows: QuerySet[Any], report: Report) -> Any:
     """By the provider's id; by ours only while the provider's is not stored."""
     found = rows.filter(provider_ref=report.provider_ref).first() if report.provider_ref else None
     if found is None and report.row_id is not None:
-        found = rows.filter(pk=report.row_id, provider_ref="").first()
+        found = rows.filter(pk=report.row_id, order__order_number=report.order_number, provider_ref="").first()
     return found
 
 
@@ -264,8 +284,11 @@ def _facts(payment: Payment) -> dict[str, str]:
 
 
 def end_stale(*, now: datetime) -> SweepResult:
-    """End the attempts that wait for their payers in vain: too old, or of orders that are paid or came to nothing."""
-    return sweep_ids(_stale(now), partial(_end, now=now))
+    """End the attempts that wait for their payers in vain: too old, or of orders that are paid or came to nothing; and
+    ask what has become of those that their providers have processed for long."""
+    ended = sweep_ids(_stale(now), partial(_end, now=now))
+    asked = sweep_ids(_unheard_of(now), partial(_look_up, now=now))
+    return SweepResult(ended.done + asked.done, ended.failed + asked.failed)
 
 
 def _stale(now: datetime) -> QuerySet[Payment]:
@@ -278,7 +301,7 @@ def _stale(now: datetime) -> QuerySet[Payment]:
 
 
 def _end(payment_id: int, *, now: datetime) -> bool:
-    payment = Payment.objects.get(pk=payment_id)
+    payment = Payment.objects.select_related("order").get(pk=payment_id)
     # Of one without the provider's id nobody was given what is needed to pay it.
     status = provider_named(payment.provider).cancel(payment) if payment.provider_ref else Status.CANCELLED
     report = Report(
@@ -287,8 +310,35 @@ def _end(payment_id: int, *, now: datetime) -> bool:
         subject="payment",
         provider_ref=payment.provider_ref,
         row_id=payment.pk,
+        order_number=payment.order.order_number,
         status=status,
         amount=payment.amount,
         currency=payment.currency,
     )
     return apply_report(provider=payment.provider, report=report, now=now)
+
+
+def _unheard_of(now: datetime) -> QuerySet[Payment]:
+    processing = Payment.objects.filter(status=Status.PROCESSING).exclude(provider_ref="")
+    return processing.filter(updated_at__lte=now - _UNHEARD_OF_FOR)
+
+
+def _look_up(payment_id: int, *, now: datetime) -> bool:
+    payment = _put_off(payment_id, now=now)
+    if payment is None:
+        return False
+    provider = provider_named(payment.provider)
+    report = provider.look_up(payment)
+    if report.status == Status.REQUIRES_ACTION:
+        # It did not go through, and its payer could try again; here another attempt is another payment.
+        report = replace(report, status=Status.FAILED)
+    return apply_report(provider=payment.provider, report=provider.confirm(report), now=now)
+
+
+@transaction.atomic
+def _put_off(payment_id: int, *, now: datetime) -> Payment | None:
+    """The payment that is to be asked for, and not again before another day is over."""
+    lock_order(order_id_of(Payment, payment_id))
+    if not _unheard_of(now).filter(pk=payment_id).update(updated_at=now):
+        return None
+    return Payment.objects.get(pk=payment_id)

@@ -14,17 +14,25 @@ from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.db import transaction
 from django.db.models import Count, Sum
+from django.urls import reverse
 
 from accounts.models import Notification, User
 from accounts.notifications import Message, notify_many
 from accounts.registry import MailContent, NotificationKind, notification_kinds
 from auctions.fees import seller_fee
-from auctions.models import Order, Payout
-from auctions.services.settling import begin, lock_order, move
-from common.errors import NotFound
+from auctions.models import Invoice, Order, Payout, Refund
+from auctions.services.settling import GOING_BACK, begin, lock_order, move, order_id_of
+from common.errors import Conflict
 
 Status = Payout.Status
 PAYOUTS_DUE = "payouts_due"
+
+
+class MoneyGoesBack(Conflict):
+    """The seller is not paid while money goes back to the buyer, nor when all of it did."""
+
+    code = "money_goes_back"
+    detail = "Money of this sale is on its way back to the buyer, or all of it went back."
 
 
 def register_kinds() -> None:
@@ -34,16 +42,19 @@ def register_kinds() -> None:
 
 
 def _mail(notification: Notification) -> MailContent:
-    link = f"{settings.BACKEND_URL}/api/payouts?status=due"
+    link = settings.BACKEND_URL + reverse("admin:auctions_payout_changelist") + "?status__exact=due"
     return MailContent(notification.title, notification.body, link=link, link_label="See the payouts")
 
 
 def make_payout(order: Order, *, actor: User | None, now: datetime) -> Payout:
     """A locked order that is paid, and whose title was received, owes its seller the price less the seller's fee. The
-    one that it has stays."""
+    one that it has stays. Raises MoneyGoesBack when all that was paid went back; while only some of it is on its way
+    the seller is owed the price all the same, and is paid afterwards."""
     present = Payout.objects.filter(order=order).first()
     if present is not None:
         return present
+    if _is_void(order):
+        raise MoneyGoesBack
     price = order.hammer_price
     fee = seller_fee(order.fee_schedule, price)
     payout = Payout.objects.create(
@@ -79,15 +90,22 @@ def _move_from(
 @transaction.atomic
 def pay_payout(*, payout_id: int, reference: str, actor: User, now: datetime) -> Payout:
     """Write down that the seller was paid, with the bank's reference. Raises InvalidTransition (held, cancelled, paid
-    already), NotFound."""
-    order_id = Payout.objects.filter(pk=payout_id).values_list("order_id", flat=True).first()
-    if order_id is None:
-        raise NotFound
-    lock_order(order_id)
+    already), MoneyGoesBack (409), NotFound."""
+    order = lock_order(order_id_of(Payout, payout_id))
     payout: Payout = _locked().get(pk=payout_id)
+    if payout.status == Status.DUE and (_is_void(order) or _goes_back(order)):
+        raise MoneyGoesBack
     details = _facts(payout) | {"reference": reference}
     move(payout, Status.PAID, actor=actor, now=now, details=details, reference=reference, paid_at=now, paid_by=actor)
     return payout
+
+
+def _is_void(order: Order) -> bool:
+    return Invoice.objects.filter(order=order, status=Invoice.Status.VOID).exists()
+
+
+def _goes_back(order: Order) -> bool:
+    return Refund.objects.filter(order=order, status__in=GOING_BACK).exists()
 
 
 @transaction.atomic

@@ -3,13 +3,15 @@
 An approved refund is reserved on its payment and keeps the car on the lot until the money is back. A wire is back once
 finance has approved it; other providers are asked by `send_refunds`, outside of any transaction, and again under the
 same key until they have answered: a refund that is in transit without the provider's reference was not taken over yet.
+One that was, and is not heard of for a day, is asked for.
 
-Lock order: listing -> order -> invoice -> payment -> refund -> number of the credit note.
+Lock order: listing -> order -> invoice -> payment -> refund -> payout -> number of the credit note.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -20,19 +22,26 @@ from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 
 from accounts.models import User
-from auctions.models import Payment, Refund, SettlementEvent
+from auctions.models import Invoice, Order, Payment, Refund, SettlementEvent
+from auctions.models.orders import UNPAID_ORDER
 from auctions.providers import provider_named
 from auctions.providers.base import ProviderError, Refunded
 from auctions.services.balances import Account, credit_invoice, lock_account, overpaid, take_money
 from auctions.services.gate_passes import issue_pass, revoke_pass
-from auctions.services.settling import Subject, begin, lock_order, move
+from auctions.services.payouts import cancel_payout
+from auctions.services.settling import REFUND_MOVES, Subject, begin, lock_order, move, order_id_of
 from common.doorbell import ring_on_commit
-from common.errors import Conflict, Forbidden, InvalidTransition, NotFound
+from common.errors import Conflict, Forbidden
 from common.money import ZERO
 from common.sweeps import SweepResult, sweep_ids
+from common.transitions import check_transition
 
 log = structlog.get_logger(__name__)
 Status = Refund.Status
+# Only money that came in goes back; and the first attempt is the sweep's, all others are finance's.
+_ASK_MOVES: Mapping[str, tuple[str, ...]] = {Payment.Status.SUCCEEDED: ("refunded",)}
+_RETRY_MOVES: Mapping[str, tuple[str, ...]] = {**REFUND_MOVES, Status.APPROVED: ()}
+_UNHEARD_OF_FOR = timedelta(days=1)
 
 
 class RefundExceedsPayment(Conflict):
@@ -56,10 +65,8 @@ class SecondPersonNeeded(Forbidden):
 @transaction.atomic
 def ask_for_refund(*, payment_id: int, amount: Decimal, reason: str, actor: User, now: datetime) -> Refund:
     """As `request_refund`, with the locks. Raises NotFound too."""
-    payment = Payment.objects.filter(pk=payment_id).first()
-    if payment is None:
-        raise NotFound
-    account = lock_account(payment.order_id)
+    account = lock_account(order_id_of(Payment, payment_id))
+    payment = Payment.objects.get(pk=payment_id)
     return request_refund(account, payment, amount=amount, reason=reason, actor=actor, now=now)
 
 
@@ -69,8 +76,7 @@ def request_refund(
     """Ask for some of a payment back, under the order's lock. All that is asked for and not rejected together never
     exceeds the payment. Raises RefundExceedsPayment (409), InvalidTransition (the payment has not succeeded)."""
     payment = _lock_payment(payment.pk)
-    if payment.status != Payment.Status.SUCCEEDED:
-        raise InvalidTransition("Only a payment that has succeeded goes back.", meta={"from": payment.status})
+    check_transition(current=payment.status, to="refunded", allowed=_ASK_MOVES)
     left = refundable(payment)
     if amount > left:
         raise RefundExceedsPayment(attr="amount", meta={"refundable": left})
@@ -124,8 +130,7 @@ def reject_refund(*, refund_id: int, reason: str, actor: User, now: datetime) ->
 def retry_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
     """Send a refund that failed once more: another attempt for the provider. Raises InvalidTransition, NotFound."""
     refund = _lock_with_order(refund_id)
-    if refund.status != Status.FAILED:
-        raise InvalidTransition("Only a refund that failed is sent again.", meta={"from": refund.status})
+    check_transition(current=refund.status, to=Status.IN_TRANSIT, allowed=_RETRY_MOVES)
     _begin_attempt(refund, actor=actor, now=now)
     ring_on_commit("auctions.tasks.send_refunds")
     return refund
@@ -136,8 +141,11 @@ def retry_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
 
 
 def send_refunds(*, now: datetime) -> SweepResult:
-    """Hand over what was approved or is to be sent again. What a provider cannot take at the moment stays due."""
-    return sweep_ids(_to_send(), partial(_send, now=now))
+    """Hand over what was approved or is to be sent again, and ask for what was handed over long ago. What a provider
+    cannot take at the moment stays due."""
+    sent = sweep_ids(_to_send(), partial(_send, now=now))
+    asked = sweep_ids(_unheard_of(now), partial(_look_up, now=now))
+    return SweepResult(sent.done + asked.done, sent.failed + asked.failed)
 
 
 def _to_send() -> QuerySet[Refund]:
@@ -162,7 +170,7 @@ def _send(refund_id: int, *, now: datetime) -> bool:
 def _start(refund_id: int, *, now: datetime) -> Refund | None:
     """The refund with its payment and the attempt to make; None when somebody else has made it."""
     _lock_with_order(refund_id)
-    refund = _to_send().select_related("payment").filter(pk=refund_id).first()
+    refund = _to_send().select_related("payment", "order").filter(pk=refund_id).first()
     if refund is not None and refund.status == Status.APPROVED:
         _begin_attempt(refund, actor=None, now=now)
     return refund
@@ -173,11 +181,13 @@ def _take_answer(sent: Refund, answer: Refunded, *, now: datetime) -> bool:
     account, refund = _lock_with_account(sent.pk)
     if (refund.status, refund.attempt) != (Status.IN_TRANSIT, sent.attempt):
         return False  # A webhook was faster.
+    if refund.provider_ref and not answer.provider_ref:
+        return False  # Another process was told that it was taken over.
     if answer.status == Status.IN_TRANSIT:
         refund.provider_ref = answer.provider_ref
         refund.save(update_fields=["provider_ref", "updated_at"])
         return True
-    return finish_refund(
+    return _end(
         account,
         refund,
         succeeded=answer.status == Status.DONE,
@@ -186,6 +196,40 @@ def _take_answer(sent: Refund, answer: Refunded, *, now: datetime) -> bool:
         actor=None,
         now=now,
     )
+
+
+def _unheard_of(now: datetime) -> QuerySet[Refund]:
+    """Whose webhook may have been lost."""
+    taken_over = Refund.objects.filter(status=Status.IN_TRANSIT).exclude(provider_ref="")
+    return taken_over.filter(updated_at__lte=now - _UNHEARD_OF_FOR)
+
+
+def _look_up(refund_id: int, *, now: datetime) -> bool:
+    refund = _put_off(refund_id, now=now)
+    if refund is None:
+        return False
+    report = provider_named(refund.payment.provider).look_up(refund)
+    if report.status not in (Status.DONE, Status.FAILED):
+        return False
+    with transaction.atomic():
+        return finish_refund(
+            lock_account(refund.order_id),
+            refund,
+            succeeded=report.status == Status.DONE,
+            failure=report.failure,
+            provider_ref=report.provider_ref,
+            actor=None,
+            now=now,
+        )
+
+
+@transaction.atomic
+def _put_off(refund_id: int, *, now: datetime) -> Refund | None:
+    """The refund that is to be asked for, and not again before another day is over."""
+    _lock_with_order(refund_id)
+    if not _unheard_of(now).filter(pk=refund_id).update(updated_at=now):
+        return None
+    return Refund.objects.select_related("payment").get(pk=refund_id)
 
 
 def _begin_attempt(refund: Refund, *, actor: User | None, now: datetime) -> None:
@@ -217,7 +261,28 @@ def finish_refund(
 ) -> bool:
     """What became of a refund that is on its way, under the order's lock. False, and nothing changes, when that was
     known before or is about an earlier attempt: reports come twice and late."""
-    refund = _lock_refund(refund.pk)
+    return _end(
+        account,
+        _lock_refund(refund.pk),
+        succeeded=succeeded,
+        failure=failure,
+        provider_ref=provider_ref,
+        actor=actor,
+        now=now,
+    )
+
+
+def _end(
+    account: Account,
+    refund: Refund,
+    *,
+    succeeded: bool,
+    failure: str,
+    provider_ref: str,
+    actor: User | None,
+    now: datetime,
+) -> bool:
+    """As `finish_refund`, of a locked refund."""
     if _is_of_earlier_attempt(refund, provider_ref):
         return False
     if refund.status != Status.IN_TRANSIT:
@@ -255,13 +320,16 @@ def _is_of_earlier_attempt(refund: Refund, provider_ref: str) -> bool:
 
 
 def _finish(account: Account, refund: Refund, *, actor: User | None, now: datetime, provider_ref: str = "") -> Refund:
-    """The money is back: the invoice asks for as much less, but for what the buyer had paid beyond it, and the car may
-    leave when nothing else stands against it."""
+    """The money is back: the invoice of a sale that was paid asks for as much less, but for what the buyer had paid
+    beyond it, and the car may leave when nothing else stands against it. When nothing is left to ask for, the seller
+    is not paid either."""
     invoice = account.invoice
     if invoice is None:
         raise RuntimeError("Money without an invoice.")
     move(refund, Status.DONE, actor=actor, now=now, details=_facts(refund), done_at=now, provider_ref=provider_ref)
-    credited = refund.amount - min(refund.amount, overpaid(invoice))
+    credited = _to_credit(account.order, invoice, refund)
+    if credited and credited == invoice.due:
+        cancel_payout(account.order, actor=actor, now=now, reason="All that was paid went back.")
     if credited:
         reason = f"Refund {refund.pk}: {refund.reason}"
         credit_invoice(account, credited, reason=reason, actor=actor, now=now, refund=refund)
@@ -270,26 +338,25 @@ def _finish(account: Account, refund: Refund, *, actor: User | None, now: dateti
     return refund
 
 
+def _to_credit(order: Order, invoice: Invoice, refund: Refund) -> Decimal:
+    """Before it is paid, an order goes on owing all of it."""
+    if order.status in UNPAID_ORDER:
+        return ZERO
+    return refund.amount - min(refund.amount, overpaid(invoice))
+
+
 # --- Locks
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 def _lock_with_account(refund_id: int) -> tuple[Account, Refund]:
-    account = lock_account(_order_of(refund_id))
+    account = lock_account(order_id_of(Refund, refund_id))
     return account, _lock_refund(refund_id)
 
 
 def _lock_with_order(refund_id: int) -> Refund:
-    lock_order(_order_of(refund_id))
+    lock_order(order_id_of(Refund, refund_id))
     return _lock_refund(refund_id)
-
-
-def _order_of(refund_id: int) -> int:
-    """Raises NotFound."""
-    order_id = Refund.objects.filter(pk=refund_id).values_list("order_id", flat=True).first()
-    if order_id is None:
-        raise NotFound
-    return order_id
 
 
 def _lock_payment(payment_id: int) -> Payment:

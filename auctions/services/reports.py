@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncMonth
 
+from auctions.fees import LINE_KINDS
 from auctions.models import Auction, Invoice, InvoiceLine, Order, TitleTransfer
 from common.audits import sum_of
 from common.errors import NotFound
@@ -64,7 +65,6 @@ class Figure(NamedTuple):
 class Report:
     """One report; `groups` are `month` and, where there is money in it, `currency`."""
 
-    title: str
     description: str
     rows: Callable[[Period], QuerySet[Any]]
     figures: Mapping[str, Figure]
@@ -162,7 +162,7 @@ def _titled(period: Period) -> QuerySet[Any]:
 def _invoiced(period: Period) -> QuerySet[Any]:
     """Invoices that were not taken back as a whole, with the sums of their kinds of lines."""
     lines = InvoiceLine.objects.all()
-    kinds = {kind: sum_of(lines.filter(kind=kind), "invoice", "amount") for kind in _CHARGED}
+    kinds = {kind: sum_of(lines.filter(kind=kind), "invoice", "amount") for kind in LINE_KINDS}
     invoices = Invoice.objects.filter(period.of("issued_at")).exclude(status=Invoice.Status.VOID)
     return invoices.annotate(month=TruncMonth("issued_at", tzinfo=UTC), **kinds)
 
@@ -175,12 +175,10 @@ def _between(begin: str, end: str) -> ExpressionWrapper:
     return ExpressionWrapper(F(end) - F(begin), output_field=DurationField())
 
 
-_CHARGED = ("hammer", "buyer_premium", "title_processing", "transport", "tax")
 _LATE = Q(completed_at__gt=F("due_at"))
 
 REPORTS: dict[str, Report] = {
     "sell-through": Report(
-        title="Sell-through",
         description="How many of the auctions that ended sold, by the month of their end; cancelled ones do not count. "
         "A reserve that was missed counts as sold once buyer and seller have agreed.",
         rows=_ended,
@@ -192,7 +190,6 @@ REPORTS: dict[str, Report] = {
         },
     ),
     "price-against-reserve": Report(
-        title="Price against reserve",
         description="Auctions with a reserve that had bids, by the month of their end and by currency: what was bid "
         "against the reserve that held at the end.",
         rows=_with_reserve,
@@ -206,7 +203,6 @@ REPORTS: dict[str, Report] = {
         },
     ),
     "bids-per-lot": Report(
-        title="Bids per lot",
         description="Bids and bidders of the auctions that ended, by the month of their end; voided bids do not count.",
         rows=_ended,
         figures={
@@ -219,7 +215,6 @@ REPORTS: dict[str, Report] = {
         },
     ),
     "time-to-pay": Report(
-        title="Time to pay",
         description="From the sale until all of it was paid, in days, by the month in which it was paid.",
         rows=_paid,
         figures={
@@ -233,7 +228,6 @@ REPORTS: dict[str, Report] = {
         },
     ),
     "days-to-title": Report(
-        title="Days to title",
         description="From the payment until the title was the buyer's, in days, by the month in which it became so.",
         rows=_titled,
         figures={
@@ -245,7 +239,6 @@ REPORTS: dict[str, Report] = {
         },
     ),
     "fees": Report(
-        title="Fees",
         description="What was invoiced, by the month of the invoice and by currency, without invoices that were taken "
         "back as a whole. `credited` is what was taken back of the others, `seller_fees` what is kept from the "
         "payouts of these sales.",
@@ -264,7 +257,6 @@ REPORTS: dict[str, Report] = {
         },
     ),
     "defaults": Report(
-        title="Defaults",
         description="What became of the orders, by the month in which they were made.",
         rows=_made,
         figures={

@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from accounts.models import User
 from auctions.models import Invoice, Offer, Order, Payment, Payout, Refund, SettlementEvent, TransportOrder
 from auctions.models.orders import DEAD_ORDER
-from auctions.services.settling import move
+from auctions.services.settling import GOING_BACK, move
 from common.errors import Conflict
 
 _OFFER = (
@@ -37,7 +37,7 @@ _TITLE = ("status", "title_state", "due_at", "received_at", "completed_at")
 _PAYOUT = ("price", "fee", "amount", "currency", "status", "reference", "due_at", "paid_at")
 
 _OVER = [*DEAD_ORDER, Order.Status.COMPLETED]
-_GOING_BACK = [Refund.Status.REQUESTED, Refund.Status.APPROVED, Refund.Status.IN_TRANSIT, Refund.Status.FAILED]
+_ASKED_BACK = [Refund.Status.REQUESTED, *GOING_BACK]
 _UNPAID_OUT = [Payout.Status.DUE, Payout.Status.HELD]
 _DRIVER: dict[str, Any] = {"driver_name": "", "driver_phone": ""}
 
@@ -136,7 +136,7 @@ def refuse_if_unsettled(user: User) -> None:
     """Raises OrdersOpen."""
     unfinished = ~Q(status__in=_OVER)
     too_much = Q(invoice__paid__gt=F("invoice__total") - F("invoice__credited"))
-    coming = Q(payments__status=Payment.Status.PROCESSING) | Q(refunds__status__in=_GOING_BACK)
+    coming = Q(payments__status=Payment.Status.PROCESSING) | Q(refunds__status__in=_ASKED_BACK)
     bought = Q(buyer=user) & (unfinished | too_much | coming)
     sold = Q(seller=user) & (unfinished | Q(payout__status__in=_UNPAID_OUT))
     orders = Order.objects.filter(bought | sold).order_by("pk").distinct()

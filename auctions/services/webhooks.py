@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from auctions.models import WebhookEvent
 from auctions.providers import provider_named
 from auctions.providers.base import Report
-from auctions.services.payments import apply_report
+from auctions.services.payments import apply_report, is_awaited
 from common.sweeps import SweepResult, sweep_ids
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,10 @@ def process(event_id: UUID, *, now: datetime) -> bool:
         return False
     try:
         provider = provider_named(event.provider)
-        return _apply(event_id, provider.confirm(provider.read(event.body)), now=now)
+        report = provider.read(event.body)
+        if is_awaited(event.provider, report):
+            report = provider.confirm(report)
+        return _apply(event_id, report, now=now)
     except Exception:
         log.exception("webhook_failed", provider=event.provider, event_id=event.event_id, kind=event.kind)
         unprocessed = WebhookEvent.objects.filter(pk=event_id, processed_at=None)

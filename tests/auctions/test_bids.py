@@ -14,10 +14,13 @@ from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Bid
-from auctions.services.bids import AuctionEnded, BidAnswer, BidTooLow, place_bid
+from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Bid, Order
+from auctions.services.auctions import pause_auction
+from auctions.services.bids import AuctionEnded, BidAnswer, BidTooLow, _standing, place_bid
 from auctions.services.corrections import void_bid
+from auctions.services.offers import exposure_of
 from tests.auctions.factories import AuctionFactory, BidderFactory, OrderFactory
+from tests.auctions.trust import closed
 
 pytestmark = pytest.mark.django_db
 
@@ -253,6 +256,21 @@ def test_the_limit_counts_what_one_leads_elsewhere_and_has_not_paid(client: APIC
     assert refused(answer) == (409, "bid_limit_exceeded")
     assert "meta" not in error(answer)
     assert client.post(path(auction), {"amount": "3000.00"}).status_code == 201
+
+
+def test_bids_and_offers_reckon_alike_what_one_is_bound_to(bidder: User) -> None:
+    User.objects.filter(pk=bidder.pk).update(bid_limit=100_000)
+    bidder.refresh_from_db()
+    paused = AuctionFactory()
+    for auction in (AuctionFactory(), paused, AuctionFactory()):
+        bid(auction, "2000", bidder)
+    pause_auction(auction_id=paused.pk, actor=paused.seller, reason="Rest.")
+    closed(auction)
+    for number, status in enumerate(Order.Status.values):
+        held = {"disputed_from": "paid"} if status == "disputed" else {}
+        OrderFactory(buyer=bidder, hammer_price=100 + number, status=status, **held)
+    assert _standing(bidder, AuctionFactory()).exposure == exposure_of(bidder)
+    assert exposure_of(bidder) > 5000
 
 
 def test_an_auction_one_lost_the_lead_in_does_not_count(client: APIClient, bidder: User) -> None:

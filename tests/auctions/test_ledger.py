@@ -32,6 +32,7 @@ from auctions.models import (
     TransportOrder,
 )
 from auctions.services.balances import credit_invoice, lock_account, settle, take_money
+from auctions.services.corrections import void_bid
 from auctions.services.invoicing import issue_invoice
 from auctions.services.ledger import audit_ledger, last_audit
 from auctions.services.ledger_checks import checks
@@ -41,6 +42,7 @@ from auctions.services.titles import complete_title, ready_title, receive_title,
 from auctions.tasks import audit_ledger as task
 from cars.models import VehicleEvent
 from tests.auctions.factories import AuctionFactory, BidderFactory, OfferFactory, OrderFactory, PaymentFactory
+from tests.auctions.trust import bid
 from tests.conftest import MakeUser
 
 pytestmark = pytest.mark.django_db
@@ -175,8 +177,19 @@ def test_a_completed_sale_adds_up(sale: Sale) -> None:
 def test_a_part_that_was_refunded_before_all_was_paid_adds_up() -> None:
     order = unpaid()
     refunded(pay(order, Decimal("400.00")), "400.00")
-    pay(order, TOTAL - 400)
     assert found() == []
+    pay(order, TOTAL)
+    assert found() == []
+
+
+def test_a_credit_note_for_a_refund_before_all_was_paid_is_found() -> None:
+    order = unpaid()
+    refund = refunded(pay(order, Decimal("400.00")), "400.00")
+    with transaction.atomic():
+        account = lock_account(order.pk)
+        credit_invoice(account, Decimal("400.00"), reason="A dent.", actor=None, now=NOW, refund=refund)
+        settle(account, actor=None, now=NOW)
+    assert found() == [("refund_credit_note", refund.pk, "0.00", "400.00")]
 
 
 def test_an_order_that_came_to_nothing_with_money_in_it_adds_up() -> None:
@@ -356,6 +369,21 @@ def test_a_limit_that_was_changed_since_proves_nothing(sale: Sale) -> None:
     _limit(sale)
     Order.objects.filter(buyer__bid_limit__isnull=False).update(created_at=NOW - timedelta(days=2))
     assert "exposure" not in {row[0] for row in found()}
+
+
+@pytest.mark.parametrize("is_voided", [False, True])
+def test_what_a_void_brought_may_exceed_the_limit(make_user: MakeUser, is_voided: bool) -> None:
+    """The limit held when the bid was accepted, and somebody else led then."""
+    buyer = BidderFactory(bid_limit=Decimal("1500.00"))
+    auction = AuctionFactory()
+    bid(auction, buyer, "1200")
+    rival = bid(auction, BidderFactory(), "3000")
+    OrderFactory(buyer=buyer, hammer_price=Decimal("1400.00"))
+    if is_voided:
+        void_bid(bid_id=rival, actor=make_user(roles=["moderator"]), reason="Not serious.")
+    OrderFactory(buyer=buyer, auction=auction, listing=auction.listing, hammer_price=Decimal("1000.00"))
+    change(buyer, updated_at=NOW - timedelta(days=1))
+    assert ("exposure" in {row[0] for row in found()}) is not is_voided
 
 
 def test_a_title_in_the_vehicle_s_history_without_its_completion_is_found(sale: Sale) -> None:

@@ -265,10 +265,12 @@ def test_attempts_that_nobody_goes_on_with_are_ended(invoice: Invoice) -> None:
     assert end_stale(now=now + timedelta(minutes=16)).done == 1
     left_behind.refresh_from_db()
     assert left_behind.status == "cancelled"
-    assert end_stale(now=now + timedelta(days=1, minutes=1)).done == 1
+    assert end_stale(now=now + timedelta(hours=23, minutes=59)).done == 0
+    assert end_stale(now=now + timedelta(days=1, minutes=1)).done == 2
     fresh.refresh_from_db()
     under_way.refresh_from_db()
-    assert (fresh.status, under_way.status) == ("cancelled", "processing")
+    # The sandbox was asked, and has taken the card.
+    assert (fresh.status, under_way.status, figures(invoice)[1]) == ("cancelled", "succeeded", TOTAL)
 
 
 def test_attempts_to_pay_what_is_not_owed_any_more_are_ended(finance: APIClient, invoice: Invoice) -> None:

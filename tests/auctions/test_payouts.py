@@ -14,8 +14,9 @@ from rest_framework.test import APIClient
 from accounts.models import Notification, User
 from accounts.registry import notification_kinds
 from auctions.fees import DEFAULT_SCHEDULE
-from auctions.models import Order, Payout, SettlementEvent
+from auctions.models import Order, Payout, Refund, SettlementEvent
 from auctions.services.payouts import (
+    MoneyGoesBack,
     cancel_payout,
     hold_payout,
     make_payout,
@@ -26,7 +27,7 @@ from auctions.services.payouts import (
 from auctions.services.settling import lock_order
 from auctions.tasks import remind_of_payouts as remind_task
 from common.errors import InvalidTransition, NotFound
-from tests.auctions.factories import OrderFactory
+from tests.auctions.factories import InvoiceFactory, OrderFactory, PaymentFactory
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -185,6 +186,41 @@ def test_an_order_without_one_is_left_alone() -> None:
     assert not Payout.objects.exists()
 
 
+# --- Money that goes back
+
+
+@pytest.mark.parametrize("status", ["approved", "in_transit", "failed"])
+def test_nobody_is_paid_while_money_goes_back(client: APIClient, finance: User, status: str) -> None:
+    payout = due()
+    payment = PaymentFactory(order=payout.order, provider="sandbox", status="succeeded")
+    refund = Refund.objects.create(
+        payment=payment, order=payout.order, amount="100.00", currency="USD", reason="A scratch.", status=status
+    )
+    refused = client.post(f"{URL}/{payout.pk}/pay", {"reference": "W-1"}, format="json")
+    assert (refused.status_code, error(refused)["code"]) == (409, "money_goes_back")
+    payout.refresh_from_db()
+    assert payout.status == "due"
+    Refund.objects.filter(pk=refund.pk).update(status="rejected")
+    assert pay(payout, finance).status == "paid"
+
+
+def test_a_refund_that_was_only_asked_for_stands_in_nobodys_way(finance: User) -> None:
+    payout = due()
+    payment = PaymentFactory(order=payout.order, provider="sandbox", status="succeeded")
+    Refund.objects.create(payment=payment, order=payout.order, amount="100.00", currency="USD", reason="A scratch.")
+    assert pay(payout, finance).status == "paid"
+
+
+def test_of_a_sale_whose_money_went_back_nothing_is_owed(finance: User) -> None:
+    payout, order = due(), OrderFactory(status="paid")
+    InvoiceFactory(order=payout.order, status="void", credited=Decimal("1325.00"))
+    with pytest.raises(MoneyGoesBack):
+        pay(payout, finance)
+    InvoiceFactory(order=order, status="void", credited=Decimal("1325.00"))
+    with pytest.raises(MoneyGoesBack):
+        make_payout(order, actor=None, now=timezone.now())
+
+
 # --- Who sees them
 
 
@@ -257,7 +293,7 @@ def test_who_pays_is_reminded_once_a_day(finance: User, make_user: Any) -> None:
     assert mail is not None
     content = mail(last)
     assert content is not None
-    assert content.link.endswith("/api/payouts?status=due")
+    assert content.link.endswith("/admin/auctions/payout/?status__exact=due")
 
 
 def test_currencies_are_told_apart(finance: User) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -12,10 +14,12 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auctions.models import CreditNote, GatePass, Invoice, Order, Payment, Refund, SettlementEvent
+from auctions.models import CreditNote, GatePass, Invoice, Order, Payment, Payout, Refund, SettlementEvent
 from auctions.providers.base import ProviderError, Refunded
+from auctions.providers.sandbox import Sandbox
 from auctions.services.balances import lock_account
 from auctions.services.orders import MoneyReceived, cancel_order, dispute_order, resolve_dispute
+from auctions.services.payouts import make_payout, pay_payout
 from auctions.services.refunds import (
     RefundExceedsPayment,
     SecondPersonNeeded,
@@ -25,6 +29,7 @@ from auctions.services.refunds import (
     request_refund,
     retry_refund,
 )
+from auctions.services.refunds import send_refunds as send_due
 from auctions.tasks import send_refunds
 from common.errors import InvalidTransition, NotFound
 from tests.auctions.factories import PaymentFactory
@@ -70,7 +75,7 @@ def has_pass(payment: Payment) -> bool:
 
 @transaction.atomic
 def report(refund: Refund, *, succeeded: bool, provider_ref: str = "", failure: str = "") -> bool:
-    """What D's webhooks do."""
+    """What webhooks do."""
     return finish_refund(
         lock_account(refund.order_id),
         refund,
@@ -136,6 +141,7 @@ def test_only_money_that_came_in_goes_back(client: APIClient, status: str) -> No
     payment = PaymentFactory(order=invoiced_order(), status=status)
     answer = client.post(f"/api/payments/{payment.pk}/refunds", {"amount": "1.00", "reason": "No."}, format="json")
     assert (answer.status_code, error(answer)["code"]) == (409, "invalid_transition")
+    assert error(answer)["meta"] == {"from": status, "to": "refunded", "allowed": []}
 
 
 @pytest.mark.parametrize(
@@ -273,12 +279,45 @@ def test_in_whatever_order_they_are_done_the_credit_notes_come_to_the_same() -> 
     assert [note.amount for note in CreditNote.objects.order_by("id")] == [Decimal("25.00"), Decimal("1300.00")]
 
 
-def test_of_a_part_that_was_paid_the_rest_stays_owed() -> None:
+def test_before_all_is_paid_all_of_it_stays_owed() -> None:
     payment = paid(Decimal("500.00"))
     refunded(payment, "200.00")
     invoice = Invoice.objects.get()
-    assert (invoice.paid, invoice.credited, invoice.balance) == (Decimal(300), Decimal(200), Decimal(825))
+    assert (invoice.paid, invoice.credited, invoice.balance) == (Decimal(300), Decimal(0), Decimal(1025))
+    assert not CreditNote.objects.exists()
     assert Order.objects.get().status == "awaiting_payment"
+
+
+@pytest.mark.parametrize("status", ["awaiting_payment", "overdue"])
+def test_refunds_alone_never_void_the_invoice_of_an_unpaid_order(status: str) -> None:
+    payment = paid(Decimal("1324.99"))
+    Order.objects.update(status=status)
+    refunded(payment, "662.00")
+    refunded(paid(Decimal("662.00"), order=Order.objects.get()), "662.00")
+    refunded(payment, "662.99")
+    invoice = Invoice.objects.get()
+    assert (invoice.status, invoice.paid, invoice.balance) == ("open", Decimal(0), TOTAL)
+    paid(order=Order.objects.get())
+    assert (Invoice.objects.get().status, Order.objects.get().status) == ("paid", "paid")
+
+
+def test_with_the_whole_of_the_money_the_payout_goes() -> None:
+    payment = paid()
+    make_payout(Order.objects.get(), actor=None, now=timezone.now())
+    refunded(payment, "1324.99")
+    assert Payout.objects.get().status == "due"
+    refunded(payment, "0.01")
+    assert (Payout.objects.get().status, Invoice.objects.get().status) == ("cancelled", "void")
+    event = SettlementEvent.objects.get(subject="payout", new="cancelled")
+    assert event.reason == "All that was paid went back."
+
+
+def test_what_the_seller_was_paid_stays_paid() -> None:
+    payment = paid()
+    payout = make_payout(Order.objects.get(), actor=None, now=timezone.now())
+    pay_payout(payout_id=payout.pk, reference="W-1", actor=UserFactory(), now=timezone.now())
+    refunded(payment, TOTAL)
+    assert Payout.objects.get().status == "paid"
 
 
 def test_of_two_payments_each_is_refunded_by_itself() -> None:
@@ -349,7 +388,10 @@ def test_what_a_provider_refuses_has_failed_and_can_be_sent_again(
     answer = client.post(f"{URL}/{refund.pk}/retry")
     assert (answer.status_code, answer.json()["status"], answer.json()["attempt"]) == (200, "in_transit", 2)
     assert answer.json()["failure"] == ""
-    assert client.post(f"{URL}/{refund.pk}/retry").status_code == 409
+    again = client.post(f"{URL}/{refund.pk}/retry")
+    assert (again.status_code, error(again)["meta"]) == (
+        409, {"from": "in_transit", "to": "in_transit", "allowed": ["done", "failed"]},
+    )  # fmt: skip
     assert send(monkeypatch, Refunded(provider_ref="re_2", status="done")) == [f"refund-{refund.pk}-2"]
     assert figures(payment) == ("1225.00", "100.00", "100.00")
     assert statuses(refund) == ["requested", "approved", "in_transit", "failed", "in_transit", "done"]
@@ -369,6 +411,51 @@ def test_a_webhook_may_be_faster_than_the_answer(monkeypatch: pytest.MonkeyPatch
     refund.refresh_from_db()
     assert (refund.status, refund.provider_ref) == ("done", "re_1")
     assert figures(payment) == ("1225.00", "100.00", "100.00")
+
+
+def test_what_was_taken_over_meanwhile_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two sweeps one is told that the other's request is being carried out."""
+    refund = approved(paid(provider="sandbox"))
+
+    class Beaten:
+        def send_refund(self, *args: Any, **kwargs: Any) -> Refunded:
+            Refund.objects.filter(pk=refund.pk).update(provider_ref="re_1")
+            raise REFUSAL
+
+    monkeypatch.setattr("auctions.services.refunds.provider_named", lambda name: Beaten())
+    send_refunds()
+    refund.refresh_from_db()
+    assert (refund.status, refund.provider_ref) == ("in_transit", "re_1")
+
+
+def test_one_that_is_not_heard_of_for_a_day_is_asked_for() -> None:
+    payment = paid(provider="sandbox")
+    refund = approved(payment)
+    send_refunds()
+    now = timezone.now() + timedelta(days=1)
+    assert send_due(now=now - timedelta(minutes=1)).done == 0
+    assert send_due(now=now).done == 1
+    refund.refresh_from_db()
+    assert (refund.status, figures(payment)) == ("done", ("1225.00", "100.00", "100.00"))
+    assert has_pass(payment)
+
+
+def test_one_that_takes_longer_is_asked_for_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    refund = approved(paid(provider="sandbox"))
+    send_refunds()
+    asked: list[int] = []
+    look_up = Sandbox.look_up
+
+    def pending(self: Sandbox, row: Any) -> Any:
+        asked.append(row.pk)
+        return replace(look_up(self, row), status="in_transit")
+
+    monkeypatch.setattr(Sandbox, "look_up", pending)
+    now = timezone.now() + timedelta(days=1)
+    for hours in (0, 1, 23, 24):
+        assert send_due(now=now + timedelta(hours=hours)).done == 0
+    assert asked == [refund.pk] * 2
+    assert statuses(refund)[-1] == "in_transit"
 
 
 # --- Reports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +15,13 @@ from rest_framework.test import APIClient
 
 from accounts.models import IdempotencyRecord, User
 from auctions.models import Invoice, Payment, Refund, WebhookEvent
+from auctions.providers.base import ProviderError, ProviderUnavailable
 from auctions.providers.stripe import Stripe
 from auctions.services import payments
-from auctions.services.payments import end_stale
+from auctions.services.payments import ask_provider, end_stale, start_payment
 from auctions.services.refunds import approve_refund, ask_for_refund, send_refunds
 from auctions.services.webhooks import process_due
+from tests.auctions.factories import OrderFactory, PaymentFactory
 from tests.auctions.paying import TOTAL, error, invoice_for, pay
 from tests.standins.base import Fault
 from tests.standins.stripe_server import KEY, WEBHOOK_SECRET, StripeServer, signature_of
@@ -161,6 +164,27 @@ def test_a_decline_waits_until_stripe_can_be_asked(buyer: APIClient, invoice: In
     assert Payment.objects.get().status == "failed"
 
 
+def test_of_two_requests_for_one_attempt_the_one_that_is_answered_counts(
+    buyer: APIClient, invoice: Invoice, stripe: StripeServer, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is not answered, and its payer asks again."""
+    now = timezone.now()
+    payment = start_payment(order_id=invoice.order_id, provider="stripe", amount=TOTAL, actor=user, now=now)
+    begun = Stripe.start
+
+    def beaten(self: Stripe, asked: Payment) -> Any:
+        monkeypatch.setattr(Stripe, "start", begun)
+        assert ask_provider(payment_id=payment.pk, now=now).action is not None
+        raise ProviderError("It did not answer.", is_transient=True)
+
+    monkeypatch.setattr(Stripe, "start", beaten)
+    with pytest.raises(ProviderUnavailable):
+        ask_provider(payment_id=payment.pk, now=now)
+    again = ask_provider(payment_id=payment.pk, now=now)
+    assert (again.payment.status, again.action is not None) == ("requires_action", True)
+    assert len(stripe.rows()) == 1
+
+
 # --- What Stripe refuses
 
 
@@ -230,6 +254,25 @@ def _foreign_intent() -> dict[str, Any]:
     return {"id": "pi_9", "amount": 100, "amount_received": 100, "currency": "usd", "metadata": {"payment": "x"}}
 
 
+def test_the_intents_of_others_are_left_alone(invoice: Invoice, stripe: StripeServer) -> None:
+    """Also those of another installation, which counts its payments as we do."""
+    ours = PaymentFactory(order=invoice.order, provider="stripe", provider_ref="", status="created")
+    theirs = PaymentFactory.build(pk=ours.pk, order=OrderFactory.build(), provider="stripe", provider_ref="")
+    name = Stripe().start(theirs).provider_ref
+    assert reported(stripe.decline(name)) == "ignored"
+    assert reported(stripe.event("payment_intent.canceled", stripe.rows()[0])) == "ignored"
+    ours.refresh_from_db()
+    assert (ours.status, stripe.rows()[0]["status"]) == ("created", "requires_payment_method")
+
+
+def test_of_what_is_over_stripe_is_not_asked(buyer: APIClient, invoice: Invoice, stripe: StripeServer) -> None:
+    name = start(buyer, invoice)["provider_ref"]
+    late = stripe.decline(name)
+    assert reported(stripe.pay(name)) == "applied"
+    stripe.faults.add(Fault.STATUS, code=500, times=9)
+    assert reported(late) == "ignored"
+
+
 def test_a_signed_body_that_is_no_event_is_400() -> None:
     for body in ("[]", "{}", '{"id": "evt_1", "type": "payment_intent.succeeded", "data": {"object": {}}}'):
         assert deliver(body).status_code == 400
@@ -293,6 +336,38 @@ def test_an_intent_that_nobody_pays_is_cancelled_at_stripe(
     invoice.order.save()
     assert end_stale(now=timezone.now()).done == 1
     assert (Payment.objects.get().status, stripe.rows()[0]["status"]) == ("cancelled", "canceled")
+
+
+@pytest.mark.parametrize("become", ["pay", "give_back"])
+def test_stripe_is_asked_what_has_become_of_one_that_it_processes_for_long(
+    buyer: APIClient, invoice: Invoice, stripe: StripeServer, become: str
+) -> None:
+    """Its webhook was lost. What did not go through is ended there too."""
+    name = start(buyer, invoice)["provider_ref"]
+    assert reported(stripe.process(name)) == "applied"
+    now = timezone.now()
+    for later in (timedelta(hours=23), timedelta(days=1)):
+        assert end_stale(now=now + later).done == 0
+        assert Payment.objects.get().status == "processing"
+    getattr(stripe, become)(name)
+    assert end_stale(now=now + timedelta(days=1, hours=23)).done == 0
+    assert end_stale(now=now + timedelta(days=2)).done == 1
+    found = (Payment.objects.get().status, Invoice.objects.get().paid, stripe.rows()[0]["status"])
+    assert found == (("succeeded", TOTAL, "succeeded") if become == "pay" else ("failed", 0, "canceled"))
+
+
+@pytest.mark.parametrize("is_failed", [False, True])
+def test_stripe_is_asked_what_has_become_of_a_refund(
+    buyer: APIClient, invoice: Invoice, stripe: StripeServer, user: User, other_user: User, is_failed: bool
+) -> None:
+    stripe.pending_refunds = True
+    waiting = refund(paid(buyer, invoice, stripe), "100.00", [user, other_user])
+    later = timezone.now() + timedelta(days=1)
+    assert send_refunds(now=later).done == 0
+    stripe.end_refund(waiting.provider_ref, failed=is_failed)
+    assert send_refunds(now=later + timedelta(days=1)).done == 1
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.failure) == (("failed", "declined") if is_failed else ("done", ""))
 
 
 def test_one_that_was_just_paid_is_not(buyer: APIClient, invoice: Invoice, stripe: StripeServer) -> None:

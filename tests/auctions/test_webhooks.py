@@ -73,6 +73,11 @@ def test_success_before_processing(api: APIClient, payment: Payment) -> None:
     assert outcomes() == ["applied", "ignored", "ignored"]
 
 
+def test_what_is_processed_does_not_wait_for_its_payer_again(api: APIClient, payment: Payment) -> None:
+    deliver(api, event_of(payment, "requires_action"))
+    assert (state(payment)[0], outcomes()) == ("processing", ["ignored"])
+
+
 @pytest.mark.parametrize("final", ["failed", "cancelled"])
 def test_a_final_status_stays_and_finance_hears_of_the_money(
     api: APIClient, payment: Payment, final: str, monkeypatch: pytest.MonkeyPatch

@@ -104,7 +104,7 @@ def test_without_the_locks_a_success_counts_often(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(payments, "lock_account", partial(only_read, all_have_it=barrier))
     assert errors(race([received(payment, id=f"evt_{number}") for number in range(AT_ONCE)])) == []
     succeeded = SettlementEvent.objects.filter(subject="payment", new="succeeded")
-    assert succeeded.count() == AT_ONCE
+    assert succeeded.count() > 1
 
 
 @pytest.mark.postgres
@@ -152,9 +152,17 @@ def test_of_twenty_payments_as_many_are_taken_as_are_owed() -> None:
 
 @pytest.mark.postgres
 def test_without_the_lock_more_is_taken_than_is_owed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control."""
+    """The control: all know of none of the others."""
     invoice = InvoiceFactory()
+    reckoned, all_know = payments.under_way, threading.Barrier(AT_ONCE)
+
+    def together(order: Order) -> Decimal:
+        amount = reckoned(order)
+        all_know.wait(timeout=30)
+        return amount
+
     monkeypatch.setattr(payments, "lock_account", partial(only_read, all_have_it=threading.Barrier(AT_ONCE)))
+    monkeypatch.setattr(payments, "under_way", together)
     assert errors(race([pay(invoice, TOTAL)] * AT_ONCE)) == []
     assert Payment.objects.count() == AT_ONCE
 

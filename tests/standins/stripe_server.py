@@ -63,6 +63,9 @@ class StripeServer(StandIn):
                 return Answer(document=found) if found else _missing("payment_intent", name)
             case "POST", ["v1", "payment_intents", name, "cancel"]:
                 return self._cancel(name)
+            case "GET", ["v1", "refunds", name]:
+                found = self._row(name)
+                return Answer(document=found) if found else _missing("refund", name)
             case "POST", ["v1", "refunds"]:
                 return self._create_refund(request.params)
         return _refused(404, f"Unrecognized request URL ({request.method}: {request.path}).")
@@ -198,6 +201,11 @@ class StripeServer(StandIn):
             intent = self._find(name)
             intent["status"] = "processing"
             return self.event("payment_intent.processing", intent)
+
+    def give_back(self, name: str) -> None:
+        """The payer's bank refuses what was processed; the intent waits for another way to pay."""
+        with self._lock:
+            self._find(name)["status"] = "requires_payment_method"
 
     def end_refund(self, name: str, *, failed: bool = False) -> str:
         """A refund that was pending ends."""
