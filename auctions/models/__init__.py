@@ -37,7 +37,7 @@ from auctions.models.money import (
     SaleSequence,
     WebhookEvent,
 )
-from auctions.models.offers import Offer, OfferQuerySet
+from auctions.models.offers import Offer
 from auctions.models.orders import FeeSchedule, Order, OrderQuerySet, SettlementEvent
 from auctions.models.watching import SavedSearch, SearchMatch, Watch
 
@@ -67,7 +67,6 @@ __all__ = [
     "OdometerStatus",
     "OfOrderQuerySet",
     "Offer",
-    "OfferQuerySet",
     "Order",
     "OrderQuerySet",
     "Payment",

@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Round
 
 from auctions.models.orders import Order
+from auctions.models.parties import OfPartiesQuerySet
 from common.models import TimestampedModel
 from common.numbering import NumberSequence
 
@@ -26,31 +27,14 @@ ADDS_UP = Q(total=Round(F("subtotal") + F("tax_total"), precision=2))
 class SaleSequence(NumberSequence):
     """The last number given in a year, of sales' invoices or credit notes (`common.numbering`)."""
 
-    class Kind(models.TextChoices):
-        INVOICE = "invoice"
-        CREDIT_NOTE = "credit_note"
-
-    kind = models.CharField(max_length=11, choices=Kind)
-
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "year"], name="sale_sequence_unique")]
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.year}: {self.last}"
 
-
-class OfOrderQuerySet(models.QuerySet[Any]):
-    """Rows of an order as their viewers see them: buyer and seller, and all those who may view such rows."""
+class OfOrderQuerySet(OfPartiesQuerySet):
+    """Rows of an order: what its buyer and its seller see."""
 
     parties: tuple[str, ...] = ("order__buyer_id", "order__seller_id")
-
-    def visible_to(self, user: Any) -> OfOrderQuerySet:
-        if user.has_perm(f"auctions.view_{self.model._meta.model_name}"):
-            return self
-        mine = Q()
-        for party in self.parties:
-            mine |= Q(**{party: user.pk})
-        return self.filter(mine)
 
 
 class OfBuyerQuerySet(OfOrderQuerySet):

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from auctions.models.auctions import Auction
 from auctions.models.listings import PRICE, Listing
+from auctions.models.parties import OfPartiesQuerySet
 from common.models import TimestampedModel
 
 MOST_ROUNDS = 3
-
-
-class OfferQuerySet(models.QuerySet["Offer"]):
-    """Offers as their viewers see them."""
-
-    def visible_to(self, user: Any) -> OfferQuerySet:
-        """Buyer and seller see theirs; all those who may view offers."""
-        if user.has_perm("auctions.view_offer"):
-            return self
-        return self.filter(Q(buyer_id=user.pk) | Q(seller_id=user.pk))
-
-    def due_to_expire(self, now: Any) -> OfferQuerySet:
-        return self.filter(status="pending", expires_at__lte=now)
 
 
 class Offer(TimestampedModel):
@@ -69,7 +55,7 @@ class Offer(TimestampedModel):
     expires_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OfferQuerySet.as_manager()
+    objects = OfPartiesQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

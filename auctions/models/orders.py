@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -14,6 +13,7 @@ from django.utils import timezone
 from auctions.models.auctions import Auction
 from auctions.models.listings import PRICE, Listing
 from auctions.models.offers import Offer
+from auctions.models.parties import OfPartiesQuerySet
 from common.models import TimestampedModel
 
 DEAD_ORDER = ["cancelled", "defaulted", "refunded"]
@@ -69,23 +69,21 @@ class FeeSchedule(TimestampedModel):
         return self.name
 
 
-class OrderQuerySet(models.QuerySet["Order"]):
-    """Orders as their viewers see them."""
+# The buyer cannot pay what the house has not named yet.
+_AWAITS_QUOTE = Q(invoice=None, transport_orders__status="quote_requested")
 
-    def visible_to(self, user: Any) -> OrderQuerySet:
-        """Buyer and seller see theirs; all those who may view orders."""
-        if user.has_perm("auctions.view_order"):
-            return self
-        return self.filter(Q(buyer_id=user.pk) | Q(seller_id=user.pk))
+
+class OrderQuerySet(OfPartiesQuerySet):
+    """Orders as their viewers see them, and as time finds them."""
 
     def live(self) -> OrderQuerySet:
         return self.exclude(status__in=DEAD_ORDER)
 
     def due_to_be_overdue(self, now: datetime) -> OrderQuerySet:
-        return self.filter(status="awaiting_payment", payment_due_at__lte=now)
+        return self.filter(status="awaiting_payment", payment_due_at__lte=now).exclude(_AWAITS_QUOTE)
 
     def due_to_default(self, now: datetime) -> OrderQuerySet:
-        return self.filter(status="overdue", default_at__lte=now)
+        return self.filter(status="overdue", default_at__lte=now).exclude(_AWAITS_QUOTE)
 
 
 class Order(TimestampedModel):
