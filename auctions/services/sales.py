@@ -15,9 +15,18 @@ from auctions.services.gate_passes import issue_pass
 from auctions.services.settling import begin, move
 from auctions.services.states import move_listing
 from auctions.services.titles import open_title
-from cars.models import VehicleEvent
+from cars.models import Vehicle, VehicleEvent
 from cars.services import record_event
+from common.errors import Conflict
 from common.text import new_reference
+
+
+class VehicleInSale(Conflict):
+    """It stays in the garage until it is sold and delivered, or not for sale any more; `meta` names the listing or the
+    order."""
+
+    code = "vehicle_in_sale"
+    detail = "This vehicle is being sold. End its listing, or wait for the end of its sale."
 
 
 def make_order(
@@ -76,3 +85,14 @@ def release_listing(order: Order, listing: Listing, *, actor: User | None, now: 
     if listing.status == Listing.Status.PENDING_SALE:
         reason = f"Order {order.order_number} is {order.status}."
         move_listing(listing, Listing.Status.ACTIVE, actor=actor, now=now, reason=reason)
+
+
+def require_not_in_sale(vehicle: Vehicle) -> None:
+    """Of a locked vehicle that is to be archived: its owner does not sell it, and no sale of it is under way. Raises
+    VehicleInSale."""
+    listing = Listing.objects.live().filter(vehicle=vehicle, seller=vehicle.owner_id).first()
+    if listing is not None:
+        raise VehicleInSale(meta={"listing": listing.pk})
+    order = Order.objects.live().filter(listing__vehicle=vehicle).exclude(status=Order.Status.COMPLETED).first()
+    if order is not None:
+        raise VehicleInSale(meta={"order": order.pk})

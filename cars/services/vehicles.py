@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from cars.models import PLATE_LENGTH, Car, OdometerReading, Vehicle, VehicleEvent
+from cars.registry import on_archive
 from cars.services.cars import check_model_year
 from cars.services.vin import check_vin
 from common.errors import Conflict, NotFound, Unprocessable
@@ -129,8 +130,15 @@ def update_vehicle(*, vehicle: Vehicle, actor: User | None, data: Mapping[str, A
 
 @transaction.atomic
 def archive_vehicle(*, vehicle: Vehicle, now: datetime) -> None:
-    """Take a vehicle out of the garage; its timeline stays and its VIN is free again. Twice is no error."""
-    Vehicle.objects.live().filter(pk=vehicle.pk).update(archived_at=now, updated_at=now)
+    """Take a vehicle out of the garage; its timeline stays and its VIN is free again. Twice is no error. The apps above
+    refuse what they need it for (`on_archive`): raises DomainError."""
+    current = Vehicle.objects.live().select_for_update(of=("self",)).filter(pk=vehicle.pk).first()
+    if current is None:
+        return
+    for hook in on_archive:
+        hook(current)
+    current.archived_at = now
+    current.save(update_fields=["archived_at", "updated_at"])
 
 
 def reassign_vehicle(*, vehicle: Vehicle, new_owner: User, actor: User, now: datetime) -> Vehicle:

@@ -86,7 +86,11 @@ ROW = OpenApiExample(
         summary="Change a vehicle",
         examples=[OpenApiExample("the plate", value={"plate": "FC 2004"}, request_only=True), ROW],
     ),
-    destroy=extend_schema(summary="Archive a vehicle", description="Its timeline is kept and its VIN is free again."),
+    destroy=extend_schema(
+        summary="Archive a vehicle",
+        description="Its timeline is kept and its VIN is free again. 409 `vehicle_in_sale` while its owner has a "
+        "listing of it, or until its sale is over.",
+    ),
 )
 class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
     """People's vehicles. Another's is 404, like one that does not exist."""
