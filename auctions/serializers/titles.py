@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from auctions.models import TitleTransfer
 from common.fields import IdField, NameField, StrictCharField
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 
 class TitleTransferSerializer(StrictModelSerializer):
-    """The way of an order's title document. `overdue_at` is when it was found late."""
+    """The way of an order's title document. `overdue_at` is when it was found late; `lien_holder`, between the seller
+    and the house, is blank for the buyer."""
 
     order = IdField(source="order_id", read_only=True)
     order_number = StrictCharField(source="order.order_number", max_length=16, read_only=True)
@@ -35,6 +38,11 @@ class TitleTransferSerializer(StrictModelSerializer):
             "updated_at",
         )
         read_only_fields = fields
+
+    def to_representation(self, instance: TitleTransfer) -> dict[str, Any]:
+        data, viewer = super().to_representation(instance), self.context["request"].user
+        is_shown = viewer.pk == instance.order.seller_id or viewer.has_perm("auctions.view_titletransfer")
+        return data if is_shown else data | {"lien_holder": ""}
 
 
 class RejectDocumentsSerializer(StrictSerializer):

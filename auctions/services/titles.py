@@ -15,13 +15,23 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from auctions.models import Listing, Order, TitleDeadline, TitleTransfer
+from auctions.models import Invoice, Listing, Order, Refund, TitleDeadline, TitleTransfer
 from auctions.models.delivery import TITLE_OVER
+from auctions.models.orders import DEAD_ORDER
 from auctions.services.payouts import make_payout
 from auctions.services.progress import advance, require_no_dispute
-from auctions.services.settling import TITLE_MOVES, Subject, begin, lock_order, move, record
-from cars.models import Vehicle
-from cars.services import transfer_vehicle
+from auctions.services.settling import (
+    GOING_BACK,
+    TITLE_MOVES,
+    Subject,
+    begin,
+    lock_order,
+    move,
+    order_id_of,
+    record,
+)
+from cars.models import Vehicle, VehicleEvent
+from cars.services import record_event, transfer_vehicle
 from common.errors import Conflict, NotFound
 from common.sweeps import SweepResult, sweep_ids
 from common.transitions import check_transition
@@ -34,6 +44,20 @@ class NotTheSellers(Conflict):
 
     code = "vehicle_not_the_sellers"
     detail = "In the garage this vehicle is not the seller's any more. Reassign it first."
+
+
+class SaleUndone(Conflict):
+    """Nobody gets the title of a car that is not paid for any more."""
+
+    code = "sale_undone"
+    detail = "What was paid for this order was refunded."
+
+
+class RefundInProgress(Conflict):
+    """It may be all that was paid."""
+
+    code = "refund_in_progress"
+    detail = "A refund of this order is on its way."
 
 
 def open_title(order: Order, listing: Listing, *, actor: User | None, now: datetime) -> TitleTransfer:
@@ -57,7 +81,8 @@ def cancel_title(order: Order, *, actor: User | None, now: datetime, reason: str
         move(title, Status.CANCELLED, actor=actor, now=now, reason=reason)
 
 
-# --- The steps. Each raises NotFound, InvalidTransition, and OrderOnHold while the order is disputed.
+# --- The steps. Each raises NotFound, InvalidTransition, OrderOnHold while the order is disputed, and SaleUndone when
+# all was refunded.
 
 
 @transaction.atomic
@@ -117,15 +142,34 @@ def send_title(*, title_id: int, tracking_reference: str, actor: User, now: date
 
 @transaction.atomic
 def complete_title(*, title_id: int, actor: User, now: datetime) -> TitleTransfer:
-    """The buyer has the title, and with it the vehicle in the garage, timeline and all. Raises NotTheSellers too."""
+    """The buyer has the title, and with it the vehicle in the garage, timeline and all. Raises RefundInProgress and
+    NotTheSellers too."""
     _lock_people(title_id)
     order, title = _lock_title(title_id)
     _step(title, Status.COMPLETED, actor=actor, now=now, completed_at=now)
-    vehicle = Vehicle.objects.get(pk=order.listing.vehicle_id)
+    if Refund.objects.filter(order=order, status__in=GOING_BACK).exists():
+        raise RefundInProgress
+    _give_vehicle(order, actor=actor, now=now)
+    make_payout(order, actor=actor, now=now)  # Where a refund stood against it when the documents came.
+    return title
+
+
+def _give_vehicle(order: Order, *, actor: User, now: datetime) -> None:
+    """The vehicle's history names the order also where staff gave it to the buyer before. Raises NotTheSellers."""
+    vehicle, reference = Vehicle.objects.get(pk=order.listing.vehicle_id), f"order:{order.pk}"
     if vehicle.archived_at is not None or vehicle.owner_id not in (order.seller_id, order.buyer_id):
         raise NotTheSellers
-    transfer_vehicle(vehicle=vehicle, new_owner=order.buyer, actor=actor, now=now, reference=f"order:{order.pk}")
-    return title
+    if vehicle.owner_id == order.seller_id:
+        transfer_vehicle(vehicle=vehicle, new_owner=order.buyer, actor=actor, now=now, reference=reference)
+        return
+    record_event(
+        vehicle=vehicle,
+        kind=VehicleEvent.Kind.TITLE_TRANSFERRED,
+        actor=actor,
+        at=now,
+        reference=reference,
+        public_summary="The title was transferred to the owner.",
+    )
 
 
 def _lock_people(title_id: int) -> None:
@@ -138,10 +182,7 @@ def _lock_people(title_id: int) -> None:
 
 def _lock_title(title_id: int) -> tuple[Order, TitleTransfer]:
     """Both, read under the order's lock. Raises NotFound."""
-    order_id = TitleTransfer.objects.filter(pk=title_id).values_list("order_id", flat=True).first()
-    if order_id is None:
-        raise NotFound
-    order = lock_order(order_id)
+    order = lock_order(order_id_of(TitleTransfer, title_id))
     title = TitleTransfer.objects.get(pk=title_id)
     title.order = order
     return order, title
@@ -151,10 +192,18 @@ def _step(
     title: TitleTransfer, to: str, *, actor: User, now: datetime, reason: str = "", **changes: Any
 ) -> TitleTransfer:
     require_no_dispute(title.order)
+    check_transition(current=title.status, to=to, allowed=TITLE_MOVES)
+    _require_sold(title.order)
     for name, value in changes.items():
         setattr(title, name, value)
     move(title, to, actor=actor, now=now, reason=reason, details=_facts(title), **changes)
     return title
+
+
+def _require_sold(order: Order) -> None:
+    """Raises SaleUndone."""
+    if order.status in DEAD_ORDER or Invoice.objects.filter(order=order, status=Invoice.Status.VOID).exists():
+        raise SaleUndone
 
 
 def _require_from(title: TitleTransfer, source: str, *, to: str) -> None:

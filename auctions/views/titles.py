@@ -43,7 +43,10 @@ AWAITED = {
 RECEIVED = AWAITED | {"status": "received", "received_at": "2025-03-07T10:00:00.120114Z"}
 SENT = RECEIVED | {"status": "sent", "tracking_reference": "1Z999AA10123456784"}
 COMPLETED = SENT | {"status": "completed", "completed_at": "2025-03-12T15:20:08.330171Z"}
-REFUSED = "409 `invalid_transition` from another status, `order_on_hold` while the order is disputed."
+REFUSED = (
+    "409 `invalid_transition` from another status, `order_on_hold` while the order is disputed, `sale_undone` when all "
+    "that was paid was refunded."
+)
 
 
 def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
@@ -174,7 +177,8 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         response=TitleTransferSerializer,
         summary="Complete a title transfer",
         description="The buyer has the title: the vehicle moves to the buyer's garage with its timeline. 409 "
-        "`vehicle_not_the_sellers` when somebody else owns it there, or it was archived. " + REFUSED,
+        "`vehicle_not_the_sellers` when somebody else owns it there, or it was archived; `refund_in_progress` while a "
+        "refund is on its way. " + REFUSED,
         examples=[_shown("completed", COMPLETED)],
     )
     @idempotent

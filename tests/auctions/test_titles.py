@@ -12,14 +12,16 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auctions.models import Listing, Order, Payout, SettlementEvent, TitleDeadline, TitleTransfer
+from auctions.models import Listing, Order, Payout, Refund, SettlementEvent, TitleDeadline, TitleTransfer
+from auctions.models.orders import DEAD_ORDER
 from auctions.services import titles
 from auctions.services.orders import dispute_order, resolve_dispute
 from auctions.tasks import chase_titles
 from cars.models import Vehicle, VehicleEvent
-from cars.services import archive_vehicle, transfer_vehicle
+from cars.services import transfer_vehicle
 from tests.auctions.deliveries import history, paid_order, staff, title_of
 from tests.auctions.factories import ListingFactory, OrderFactory
+from tests.auctions.refunding import refunded
 from tests.factories import UserFactory, VehicleFactory
 
 pytestmark = pytest.mark.django_db
@@ -168,6 +170,17 @@ def test_a_car_that_staff_gave_to_the_buyer_before_is_no_obstacle(client: APICli
     given = {"actor": None, "now": timezone.now(), "reference": "reassigned"}
     transfer_vehicle(vehicle=order.listing.vehicle, new_owner=order.buyer, **given)
     assert post(client, title, "complete").status_code == 200
+    told = VehicleEvent.objects.filter(vehicle=order.listing.vehicle_id, kind="title_transferred").order_by("id")
+    assert list(told.values_list("reference", flat=True)) == ["reassigned", f"order:{order.pk}"]
+
+
+def test_a_payout_that_could_not_be_made_is_made_with_the_completion(client: APIClient) -> None:
+    """When the documents came a refund stood against it."""
+    order = paid_order()
+    title = title_of(order)
+    TitleTransfer.objects.filter(pk=title.pk).update(status="sent")
+    assert post(client, title, "complete").status_code == 200
+    assert Payout.objects.get(order=order).amount == order.hammer_price
 
 
 def test_a_car_of_somebody_else_stays_theirs(client: APIClient) -> None:
@@ -182,11 +195,47 @@ def test_a_car_of_somebody_else_stays_theirs(client: APIClient) -> None:
 def test_an_archived_car_is_not_given_away(client: APIClient) -> None:
     order = paid_order()
     title = title_of(order, "sent")
-    archive_vehicle(vehicle=order.listing.vehicle, now=timezone.now())
+    Vehicle.objects.filter(pk=order.listing.vehicle_id).update(archived_at=timezone.now())
     assert refused(post(client, title, "complete")) == (409, "vehicle_not_the_sellers")
 
 
 # --- Disputes and the end of a sale
+
+
+@pytest.mark.parametrize(("status", "step"), [(status, step) for status, steps in WAYS.items() for step in steps])
+def test_nobody_gets_the_title_of_a_car_that_was_refunded(client: APIClient, status: str, step: str) -> None:
+    order = paid_order()
+    title, payment = title_of(order, status), order.payments.get()
+    refunded(payment, payment.amount)
+    assert refused(post(client, title, step)) == (409, "sale_undone")
+    assert title.status == status
+    assert Vehicle.objects.get(pk=order.listing.vehicle_id).owner_id == order.seller_id
+
+
+def test_a_part_that_was_refunded_is_no_obstacle(client: APIClient) -> None:
+    order = paid_order()
+    title = title_of(order, "sent")
+    refunded(order.payments.get(), "100.00")
+    assert post(client, title, "complete").status_code == 200
+
+
+@pytest.mark.parametrize("status", DEAD_ORDER)
+def test_an_order_that_is_over_has_no_title_to_move(client: APIClient, status: str) -> None:
+    order = paid_order()
+    title = title_of(order)
+    Order.objects.filter(pk=order.pk).update(status=status)
+    assert refused(post(client, title, "receive")) == (409, "sale_undone")
+
+
+def test_no_vehicle_changes_hands_while_money_goes_back(client: APIClient) -> None:
+    order = paid_order()
+    title = title_of(order, "sent")
+    given = {"order": order, "payment": order.payments.get(), "currency": "USD", "reason": "A scratch."}
+    refund = Refund.objects.create(amount="10.00", status="in_transit", **given)
+    assert refused(post(client, title, "complete")) == (409, "refund_in_progress")
+    assert title.status == "sent"
+    Refund.objects.filter(pk=refund.pk).update(status="done", done_at=timezone.now())
+    assert post(client, title, "complete").status_code == 200
 
 
 def test_a_dispute_stops_the_title_until_it_is_resolved(client: APIClient) -> None:
@@ -303,6 +352,13 @@ def test_a_title_as_json(client: APIClient) -> None:
         "2018 Honda Accord",
     )
     assert (shown["overdue_at"], shown["completed_at"], shown["lien_holder"]) == (None, None, "")
+
+
+def test_who_claims_the_vehicle_is_between_the_seller_and_the_house(parties: dict[str, APIClient]) -> None:
+    title = title_of(Order.objects.get(), "lien_pending")
+    for who, holder in (("buyer", ""), ("seller", "First Bank"), ("finance", "First Bank")):
+        assert parties[who].get(f"{URL}/{title.pk}").json()["lien_holder"] == holder
+        assert parties[who].get(URL).json()["results"][0]["lien_holder"] == holder
 
 
 def test_the_list_is_filtered(client: APIClient) -> None:
