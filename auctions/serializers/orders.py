@@ -9,14 +9,20 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from auctions.models import Invoice, Order, SettlementEvent, TitleTransfer, TransportOrder
-from auctions.services.balances import overpaid
-from common.fields import IdField, MoneyField, NameField, StrictCharField, StrictChoiceField
-from common.money import ZERO
+from auctions.serializers.invoices import OwedSerializer
+from auctions.services.orders import may_view
+from common.fields import IdField, NameField, StrictCharField, StrictChoiceField
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 TRANSPORTS = "standing_transports"
 RESOLUTIONS = ("back", "refund")
-_AMOUNTS = ("amount", "currency")
+Subject = SettlementEvent.Subject
+# Of events that both parties see, what lies between the house and the other one: facts by subject, and the subject and
+# new status of those whose reason it is.
+_BUYERS_FACTS = {Subject.TRANSPORT_ORDER: ("amount", "currency")}
+_BUYERS_REASONS = [(Subject.GATE_PASS, "revoked")]
+_SELLERS_FACTS = {Subject.TITLE_TRANSFER: ("lien_holder",)}
+_SELLERS_REASONS = [(Subject.TITLE_TRANSFER, "rejected_documents")]
 
 
 def transports_of_orders() -> Prefetch[Any]:
@@ -25,24 +31,13 @@ def transports_of_orders() -> Prefetch[Any]:
     return Prefetch("transport_orders", queryset=standing, to_attr=TRANSPORTS)
 
 
-class OrderInvoiceSerializer(StrictModelSerializer):
+class OrderInvoiceSerializer(OwedSerializer):
     """What is to be paid for an order: `balance` is still owed, `credit` was paid beyond it."""
-
-    balance = serializers.SerializerMethodField()
-    credit = serializers.SerializerMethodField()
 
     class Meta:
         model = Invoice
         fields = ("id", "number", "status", "total", "paid", "credited", "balance", "credit", "due_at")
         read_only_fields = fields
-
-    @extend_schema_field(MoneyField())
-    def get_balance(self, invoice: Invoice) -> str:
-        return str(max(invoice.balance, ZERO))
-
-    @extend_schema_field(MoneyField())
-    def get_credit(self, invoice: Invoice) -> str:
-        return str(overpaid(invoice))
 
 
 class OrderTitleSerializer(StrictModelSerializer):
@@ -124,7 +119,8 @@ def _shown(row: Any, serializer_class: type[StrictModelSerializer]) -> dict[str,
 
 class OrderEventSerializer(StrictModelSerializer):
     """What happened: `subject` and `subject_id` name the row, which went from `old` (blank where it begins) to `new`.
-    `details` are facts of that moment; `actor` is null where the rules acted."""
+    `details` are facts of that moment; `actor` is null where the rules acted or staff did, who are nobody's business
+    but staff's."""
 
     actor = IdField(source="actor_id", read_only=True, allow_null=True)
 
@@ -134,11 +130,19 @@ class OrderEventSerializer(StrictModelSerializer):
         read_only_fields = fields
 
     def to_representation(self, instance: SettlementEvent) -> dict[str, Any]:
-        """What the buyer pays for the transport is not the seller's business."""
-        data = super().to_representation(instance)
-        seller = None if instance.order is None else instance.order.seller_id
-        if instance.subject == SettlementEvent.Subject.TRANSPORT_ORDER and self.context["request"].user.pk == seller:
-            data["details"] = {name: fact for name, fact in data["details"].items() if name not in _AMOUNTS}
+        """What lies between the house and one party is not told the other."""
+        data, viewer, order = super().to_representation(instance), self.context["request"].user, instance.order
+        if order is None:
+            return data
+        if instance.actor_id not in (order.buyer_id, order.seller_id) and not may_view(viewer, "settlement_event"):
+            data["actor"] = None
+        if may_view(viewer, instance.subject):
+            return data
+        is_seller = viewer.pk == order.seller_id
+        if (instance.subject, instance.new) in (_BUYERS_REASONS if is_seller else _SELLERS_REASONS):
+            data["reason"] = ""
+        hidden = (_BUYERS_FACTS if is_seller else _SELLERS_FACTS).get(Subject(instance.subject), ())
+        data["details"] = {name: fact for name, fact in data["details"].items() if name not in hidden}
         return data
 
 

@@ -14,12 +14,9 @@ from accounts.models import User
 from auctions.models import GatePass, Invoice, Order, Refund, TransportOrder
 from auctions.models.orders import PAID_ORDER
 from auctions.services.progress import advance
-from auctions.services.settling import Subject, lock_order, move, record
+from auctions.services.settling import GOING_BACK, Subject, lock_order, move, record
 from common.errors import Conflict, NotFound
 from common.text import new_reference
-
-# Money that is on its way back, or may be sent again.
-_GOING_BACK = (Refund.Status.APPROVED, Refund.Status.IN_TRANSIT, Refund.Status.FAILED)
 
 
 class GatePassUsed(Conflict):
@@ -53,7 +50,7 @@ def _may_leave(order: Order) -> bool:
     invoice = Invoice.objects.filter(order=order).first()
     if invoice is None or invoice.status == Invoice.Status.VOID or invoice.balance > 0:
         return False
-    return not Refund.objects.filter(order=order, status__in=_GOING_BACK).exists()
+    return not Refund.objects.filter(order=order, status__in=GOING_BACK).exists()
 
 
 def revoke_pass(order: Order, *, reason: str, actor: User | None, now: datetime) -> None:
@@ -78,7 +75,7 @@ def use_pass(*, code: str, actor: User, now: datetime) -> GatePass:
     if order.delivery == Order.Delivery.TRANSPORT:
         return gate_pass
     if not order.delivery:
-        _decide_for_pickup(order, actor=actor, now=now)
+        decide_for_pickup(order, reason="The buyer came for the car.", actor=actor, now=now)
     advance(order, Order.Status.DELIVERED, actor=actor, now=now)
     return gate_pass
 
@@ -100,8 +97,28 @@ def pass_of(order: Order) -> GatePass | None:
     return GatePass.objects.filter(order=order, revoked_at=None).first()
 
 
-def _decide_for_pickup(order: Order, *, actor: User, now: datetime) -> None:
+def has_left(order: Order) -> bool:
+    """Whether the car of a locked order is off the lot."""
+    gate_pass = pass_of(order)
+    return gate_pass is not None and gate_pass.used_at is not None
+
+
+def require_on_the_lot(order: Order) -> None:
+    """Of a locked order. Raises GatePassUsed."""
+    if has_left(order):
+        raise GatePassUsed("The car has left on its gate pass.")
+
+
+def decide_for_pickup(order: Order, *, reason: str, actor: User, now: datetime) -> None:
+    """The buyer of a locked order comes for the car; a transport that was only asked for is cancelled."""
+    cancel_planned_transport(order, reason=reason, actor=actor, now=now)
     order.delivery = Order.Delivery.SELF_PICKUP
     order.save(update_fields=["delivery", "updated_at"])
-    for asked in TransportOrder.objects.filter(order=order).exclude(status=TransportOrder.Status.CANCELLED):
-        move(asked, TransportOrder.Status.CANCELLED, actor=actor, now=now, reason="The buyer came for the car.")
+    record(order, Subject.ORDER, new="self_pickup", actor=actor, now=now)
+
+
+def cancel_planned_transport(order: Order, *, reason: str, actor: User | None, now: datetime) -> None:
+    """Of a locked order whose car has not left. Nothing happens when there is none."""
+    planned = TransportOrder.objects.filter(order=order).exclude(status=TransportOrder.Status.CANCELLED).first()
+    if planned is not None:
+        move(planned, TransportOrder.Status.CANCELLED, actor=actor, now=now, reason=reason)

@@ -7,26 +7,34 @@ Payments take the same locks first, so each of these either sees the money or ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from accounts.models import User
-from auctions.models import Order, Payment, SettlementEvent, TitleTransfer, TransportOrder
+from auctions.models import Invoice, Order, Payment, SettlementEvent, TitleTransfer, TransportOrder
 from auctions.models.orders import UNPAID_ORDER
 from auctions.services.balances import Account, credit_invoice, lock_account, settle
-from auctions.services.gate_passes import GatePassUsed, issue_pass, pass_of, revoke_pass
+from auctions.services.gate_passes import (
+    cancel_planned_transport,
+    decide_for_pickup,
+    has_left,
+    issue_pass,
+    require_on_the_lot,
+    revoke_pass,
+)
 from auctions.services.invoicing import issue_invoice
 from auctions.services.payments import under_way
 from auctions.services.payouts import cancel_payout, hold_payout, release_payout
 from auctions.services.refunds import refundable, request_refund
 from auctions.services.sales import release_listing
-from auctions.services.settling import ORDER_MOVES, Subject, move, record
+from auctions.services.settling import ORDER_MOVES, Subject, move, order_id_of
 from auctions.services.titles import cancel_title
 from auctions.services.transport import DeliveryDecided
-from common.errors import Conflict, InvalidTransition
+from common.errors import Conflict
 from common.sweeps import SweepResult, sweep_ids
 from common.transitions import check_transition
 
@@ -34,11 +42,14 @@ Status = Order.Status
 
 TIME_TO_DISPUTE = timedelta(days=14)  # After completion.
 # Where the buyer may still say how the car is fetched: nothing has been planned.
-_UNDECIDED = (*UNPAID_ORDER, Status.PAID, Status.TITLE_PROCESSING)
+_PICKUP_MOVES: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    (*UNPAID_ORDER, Status.PAID, Status.TITLE_PROCESSING), ("self_pickup",)
+)
 # A dispute ends by `resolve_dispute` alone.
 _COMPLETE_MOVES = {**ORDER_MOVES, Status.DISPUTED: ("refunded",)}
-_OF_BUYER = (Subject.INVOICE, Subject.CREDIT_NOTE, Subject.PAYMENT, Subject.REFUND)
-_OF_SELLER = (Subject.PAYOUT,)
+_RESOLVE_MOVES: Mapping[str, tuple[str, ...]] = {Status.DISPUTED: ORDER_MOVES[Status.DISPUTED]}
+_OF_BUYER = {Subject.INVOICE, Subject.CREDIT_NOTE, Subject.PAYMENT, Subject.REFUND}
+_OF_SELLER = {Subject.PAYOUT}
 
 
 class MoneyReceived(Conflict):
@@ -71,15 +82,18 @@ class TitleNotCompleted(Conflict):
 
 def events_for(order: Order, viewer: User) -> QuerySet[SettlementEvent]:
     """The order's timeline as somebody may see it who sees the order: what is between the buyer and the house, or the
-    seller and the house, is only for these and for those who may view all events."""
-    events = order.events.select_related("order").order_by("id")
-    if viewer.has_perm("auctions.view_settlementevent"):
-        return events
-    if viewer.pk != order.buyer_id:
-        events = events.exclude(subject__in=_OF_BUYER)
-    if viewer.pk != order.seller_id:
-        events = events.exclude(subject__in=_OF_SELLER)
-    return events
+    seller and the house, is only for these; staff see what happened to the rows that they may view."""
+    subjects = {subject for subject in Subject if may_view(viewer, subject)}
+    if viewer.pk == order.buyer_id:
+        subjects |= set(Subject) - _OF_SELLER
+    if viewer.pk == order.seller_id:
+        subjects |= set(Subject) - _OF_BUYER
+    return order.events.filter(subject__in=subjects).select_related("order").order_by("id")
+
+
+def may_view(viewer: User, subject: str) -> bool:
+    """All rows of that kind, whosever they are."""
+    return viewer.has_perm(f"auctions.view_{subject.replace('_', '')}")
 
 
 # --- Delivery and completion
@@ -91,14 +105,10 @@ def choose_self_pickup(*, order_id: int, actor: User, now: datetime) -> Order:
     there is one. Raises InvalidTransition, DeliveryDecided (409), NotFound."""
     account = lock_account(order_id)
     order = account.order
-    if order.status not in _UNDECIDED:
-        raise InvalidTransition("Its delivery cannot be chosen any more.", meta={"status": order.status})
+    check_transition(current=order.status, to="self_pickup", allowed=_PICKUP_MOVES)
     if order.delivery:
         raise DeliveryDecided(meta={"delivery": order.delivery})
-    _cancel_transport(order, actor=actor, now=now, reason="The buyer picks the car up.")
-    order.delivery = Order.Delivery.SELF_PICKUP
-    order.save(update_fields=["delivery", "updated_at"])
-    record(order, Subject.ORDER, new="self_pickup", actor=actor, now=now)
+    decide_for_pickup(order, reason="The buyer picks the car up.", actor=actor, now=now)
     if account.invoice is None:
         issue_invoice(account, actor=actor, now=now)
     return order
@@ -146,9 +156,8 @@ def resolve_dispute(*, order_id: int, actor: User, outcome: str, reason: str = "
     Raises InvalidTransition (409), NotFound."""
     account = lock_account(order_id)
     order = account.order
-    to = Status.REFUNDED if outcome == "refund" else order.disputed_from
-    if order.status != Status.DISPUTED:
-        raise InvalidTransition("This order is not disputed.", meta={"status": order.status})
+    to = Status.REFUNDED if outcome == "refund" else order.disputed_from or "back"
+    check_transition(current=order.status, to=to, allowed=_RESOLVE_MOVES)
     move(order, to, actor=actor, now=now, reason=reason, disputed_from="")
     if outcome == "refund":
         _undo(account, actor=actor, now=now, reason=reason or f"Order {order.order_number} is refunded.")
@@ -167,8 +176,8 @@ def _undo(account: Account, *, actor: User, now: datetime, reason: str) -> None:
         if left > 0:
             request_refund(account, payment, amount=left, reason=reason, actor=actor, now=now)
     _stop_delivery(order, actor=actor, now=now, reason=reason)
-    if not _has_left(order):
-        _cancel_transport(order, actor=actor, now=now, reason=reason)
+    if not has_left(order):
+        cancel_planned_transport(order, reason=reason, actor=actor, now=now)
     _void_invoice(account, actor=actor, now=now, reason=reason)
 
 
@@ -183,15 +192,14 @@ def cancel_order(*, order_id: int, actor: User, reason: str, now: datetime) -> O
     order = account.order
     was_unpaid = order.status in UNPAID_ORDER
     check_transition(current=order.status, to=Status.CANCELLED, allowed=ORDER_MOVES)
-    if _has_left(order):
-        raise GatePassUsed("The car has left on its gate pass.")
+    require_on_the_lot(order)
     if under_way(order) > 0:
         raise PaymentInProgress
     if account.invoice is not None and account.invoice.paid > 0:
         raise MoneyReceived(meta={"paid": account.invoice.paid})
     move(order, Status.CANCELLED, actor=actor, now=now, reason=reason)
     _stop_delivery(order, actor=actor, now=now, reason=reason)
-    _cancel_transport(order, actor=actor, now=now, reason=reason)
+    cancel_planned_transport(order, reason=reason, actor=actor, now=now)
     if was_unpaid:
         release_listing(order, account.listing, actor=actor, now=now)
     _void_invoice(account, actor=actor, now=now, reason=reason)
@@ -199,18 +207,22 @@ def cancel_order(*, order_id: int, actor: User, reason: str, now: datetime) -> O
 
 
 def chase_orders(*, now: datetime) -> SweepResult:
-    """Mark the orders overdue that were to be paid by now, and end those that stayed so for too long. Each has its own
-    transaction; a payment that comes at the same moment is there before or afterwards."""
-    overdue = sweep_ids(Order.objects.due_to_be_overdue(now), partial(_become_overdue, now=now))
-    over = sweep_ids(Order.objects.due_to_default(now), partial(_default, now=now))
-    return SweepResult(overdue.done + over.done, overdue.failed + over.failed)
+    """Mark the orders overdue that were to be paid by now, and end those that stayed so for too long; then the invoices
+    that were issued late. Each has its own transaction; a payment that comes at the same moment is there before or
+    afterwards."""
+    sweeps = (
+        sweep_ids(Order.objects.due_to_be_overdue(now), partial(_become_overdue, now=now)),
+        sweep_ids(Order.objects.due_to_default(now), partial(_default, now=now)),
+        sweep_ids(_unpaid_invoices(now), partial(_mark_invoice_overdue, now=now)),
+    )
+    return SweepResult(sum(sweep.done for sweep in sweeps), sum(sweep.failed for sweep in sweeps))
 
 
 @transaction.atomic
 def _become_overdue(order_id: int, *, now: datetime) -> bool:
     account = lock_account(order_id)
     order = account.order
-    if order.status != Status.AWAITING_PAYMENT or order.payment_due_at > now:
+    if order.status != Status.AWAITING_PAYMENT or order.payment_due_at > now or _awaits_quote(account):
         return False
     move(order, Status.OVERDUE, actor=None, now=now, details={"default_at": order.default_at.isoformat()})
     if account.invoice is not None:
@@ -223,22 +235,39 @@ def _default(order_id: int, *, now: datetime) -> bool:
     """What was paid in part stays as the buyer's credit, for finance to decide on."""
     account = lock_account(order_id)
     order = account.order
-    if order.status != Status.OVERDUE or order.default_at > now or under_way(order) > 0:
+    if order.status != Status.OVERDUE or order.default_at > now or _awaits_quote(account) or under_way(order) > 0:
         return False
     reason = "It was not paid."
     move(order, Status.DEFAULTED, actor=None, now=now, reason=reason)
-    _cancel_transport(order, actor=None, now=now, reason=reason)
+    cancel_planned_transport(order, reason=reason, actor=None, now=now)
     release_listing(order, account.listing, actor=None, now=now)
     _void_invoice(account, actor=None, now=now, reason=reason)
     return True
 
 
+def _awaits_quote(account: Account) -> bool:
+    """As the querysets of the sweeps say it: the buyer cannot pay yet."""
+    asked = account.order.transport_orders.filter(status=TransportOrder.Status.QUOTE_REQUESTED)
+    return account.invoice is None and asked.exists()
+
+
+def _unpaid_invoices(now: datetime) -> QuerySet[Invoice]:
+    """Past due, and not marked yet: that of an order is marked with it, unless it was issued when the order was overdue
+    already."""
+    unpaid = Invoice.objects.filter(status__in=[Invoice.Status.OPEN, Invoice.Status.PARTIALLY_PAID])
+    return unpaid.filter(due_at__lte=now, total__gt=F("credited") + F("paid"))
+
+
+@transaction.atomic
+def _mark_invoice_overdue(invoice_id: int, *, now: datetime) -> bool:
+    account = lock_account(order_id_of(Invoice, invoice_id))
+    if not _unpaid_invoices(now).filter(pk=invoice_id).exists():
+        return False
+    settle(account, actor=None, now=now)
+    return True
+
+
 # --- Parts
-
-
-def _has_left(order: Order) -> bool:
-    gate_pass = pass_of(order)
-    return gate_pass is not None and gate_pass.used_at is not None
 
 
 def _stop_delivery(order: Order, *, actor: User | None, now: datetime, reason: str) -> None:
@@ -246,13 +275,6 @@ def _stop_delivery(order: Order, *, actor: User | None, now: datetime, reason: s
     revoke_pass(order, reason=reason, actor=actor, now=now)
     cancel_title(order, actor=actor, now=now, reason=reason)
     cancel_payout(order, actor=actor, now=now, reason=reason)
-
-
-def _cancel_transport(order: Order, *, actor: User | None, now: datetime, reason: str) -> None:
-    """Of a car that has not left."""
-    transport = order.transport_orders.exclude(status=TransportOrder.Status.CANCELLED).first()
-    if transport is not None:
-        move(transport, TransportOrder.Status.CANCELLED, actor=actor, now=now, reason=reason)
 
 
 def _void_invoice(account: Account, *, actor: User | None, now: datetime, reason: str) -> None:

@@ -16,12 +16,12 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from auctions import fees
 from auctions.models import Invoice, Listing, Order, TransportOrder
-from auctions.models.orders import PAID_ORDER, UNPAID_ORDER
+from auctions.models.orders import DEAD_ORDER, PAID_ORDER, UNPAID_ORDER
 from auctions.services.balances import Account, credit_invoice, lock_account, settle
-from auctions.services.gate_passes import GatePassUsed, pass_of, take_pass
-from auctions.services.invoicing import issue_invoice
+from auctions.services.gate_passes import pass_of, require_on_the_lot, take_pass
+from auctions.services.invoicing import issue_invoice, leave_time_to_pay
 from auctions.services.progress import advance, require_no_dispute
-from auctions.services.settling import TRANSPORT_MOVES, begin, lock_order, move
+from auctions.services.settling import TRANSPORT_MOVES, begin, lock_order, move, order_id_of
 from common.errors import Conflict, NotFound, Unprocessable
 from common.money import ZERO
 from common.transitions import check_transition
@@ -147,15 +147,22 @@ def quote_transport(
     pickup_on: date | None = None,
     delivery_on: date | None = None,
 ) -> TransportOrder:
-    """Name the price, also another one until it is booked. Raises NotFound, InvalidTransition, DeliveryDecided,
-    DeliveryBeforePickup (422)."""
+    """Name the price, also another one until it is booked; the first one, which the buyer waited for, leaves a day to
+    pay at least. Raises NotFound, InvalidTransition, DeliveryDecided, DeliveryBeforePickup (422)."""
     order, transport = _lock_transport(transport_id)
     check_transition(current=transport.status, to=Status.QUOTED, allowed=TRANSPORT_MOVES)
     _require_undecided(order)
     if pickup_on is not None and delivery_on is not None and delivery_on < pickup_on:
         raise DeliveryBeforePickup(attr="delivery_on")
+    _end_wait(order, transport, now=now)
     dates: dict[str, Any] = {"pickup_on": pickup_on, "delivery_on": delivery_on}
     return _step(transport, Status.QUOTED, actor=actor, now=now, quoted_price=quoted_price, **dates)
+
+
+def _end_wait(order: Order, transport: TransportOrder, *, now: datetime) -> None:
+    """Nobody is late while the house owes the answer (`due_to_be_overdue`); from now on time counts again."""
+    if transport.status == Status.QUOTE_REQUESTED and not Invoice.objects.filter(order=order).exists():
+        leave_time_to_pay(order, now=now)
 
 
 @transaction.atomic
@@ -227,7 +234,7 @@ def depart(*, transport_id: int, actor: User, now: datetime) -> TransportOrder:
     """Raises NotFound, InvalidTransition, OrderOnHold."""
     order, transport = _lock_transport(transport_id)
     _step(transport, Status.IN_TRANSIT, actor=actor, now=now)
-    advance(order, Order.Status.IN_TRANSIT, actor=actor, now=now)
+    _advance(order, Order.Status.IN_TRANSIT, actor=actor, now=now)
     return transport
 
 
@@ -237,8 +244,14 @@ def deliver(*, transport_id: int, actor: User, now: datetime, final_price: Decim
     NotFound, InvalidTransition, OrderOnHold."""
     order, transport = _lock_transport(transport_id)
     _step(transport, Status.DELIVERED, actor=actor, now=now, delivered_at=now, final_price=final_price)
-    advance(order, Order.Status.DELIVERED, actor=actor, now=now)
+    _advance(order, Order.Status.DELIVERED, actor=actor, now=now)
     return transport
+
+
+def _advance(order: Order, to: str, *, actor: User, now: datetime) -> None:
+    """A sale that was undone while the car was on the road stays undone; the transport ends all the same."""
+    if order.status not in DEAD_ORDER:
+        advance(order, to, actor=actor, now=now)
 
 
 # --- Going back
@@ -252,21 +265,16 @@ def cancel_transport(*, transport_id: int, actor: User, now: datetime, reason: s
     account, transport = _lock_with_account(transport_id)
     check_transition(current=transport.status, to=Status.CANCELLED, allowed=TRANSPORT_MOVES)
     if transport.status in NOT_BOOKED:
+        if actor.pk != account.order.buyer_id:
+            _end_wait(account.order, transport, now=now)
         return _step(transport, Status.CANCELLED, actor=actor, now=now, reason=reason)
     if not actor.has_perm(ARRANGE):
         raise TransportBooked
     require_no_dispute(account.order)
-    _require_on_the_lot(account.order)
+    require_on_the_lot(account.order)
     _step(transport, Status.CANCELLED, actor=actor, now=now, reason=reason)
     _undo_booking(account, transport, actor=actor, now=now)
     return transport
-
-
-def _require_on_the_lot(order: Order) -> None:
-    """Raises GatePassUsed."""
-    gate_pass = pass_of(order)
-    if gate_pass is not None and gate_pass.used_at is not None:
-        raise GatePassUsed("The car has left on its gate pass.")
 
 
 def _undo_booking(account: Account, transport: TransportOrder, *, actor: User, now: datetime) -> None:
@@ -292,7 +300,7 @@ def _share_of(transport: TransportOrder, order: Order, invoice: Invoice) -> Deci
 
 def _lock_transport(transport_id: int) -> tuple[Order, TransportOrder]:
     """Both, read under the order's lock. Raises NotFound."""
-    order = lock_order(_order_of(transport_id))
+    order = lock_order(order_id_of(TransportOrder, transport_id))
     transport = TransportOrder.objects.get(pk=transport_id)
     transport.order = order
     return order, transport
@@ -300,17 +308,10 @@ def _lock_transport(transport_id: int) -> tuple[Order, TransportOrder]:
 
 def _lock_with_account(transport_id: int) -> tuple[Account, TransportOrder]:
     """As `_lock_transport`, with listing and invoice. Raises NotFound."""
-    account = lock_account(_order_of(transport_id))
+    account = lock_account(order_id_of(TransportOrder, transport_id))
     transport = TransportOrder.objects.get(pk=transport_id)
     transport.order = account.order
     return account, transport
-
-
-def _order_of(transport_id: int) -> int:
-    order_id = TransportOrder.objects.filter(pk=transport_id).values_list("order_id", flat=True).first()
-    if order_id is None:
-        raise NotFound
-    return order_id
 
 
 def _decide(order: Order, delivery: str) -> None:

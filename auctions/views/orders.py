@@ -131,7 +131,9 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         schema={
             "summary": "List an order's events",
             "description": "The oldest first: what happened to the order and to all that belongs to it. Sellers are "
-            "not shown what is between the buyer and the house, nor buyers the payout.",
+            "not shown what is between the buyer and the house, nor buyers the payout, a lien or why the seller's "
+            "documents were rejected. Staff see what happened to the rows that they may view, and which of them did "
+            "it.",
             "examples": [_shown("paid", EVENT)],
         },
     )

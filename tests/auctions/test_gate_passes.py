@@ -188,6 +188,7 @@ def test_a_buyer_who_had_not_decided_has_now(gate: APIClient) -> None:
     order.refresh_from_db()
     asked.refresh_from_db()
     assert (order.delivery, order.status, asked.status) == ("self_pickup", "delivered", "cancelled")
+    assert history(order, "order")[-3:] == ["self_pickup", "title_processing", "delivered"]
 
 
 def test_a_carriers_pass_opens_the_gate_and_no_more(gate: APIClient) -> None:

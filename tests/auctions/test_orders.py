@@ -14,8 +14,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auctions.models import Auction, Order, TransportOrder
-from auctions.services.orders import dispute_order
-from auctions.services.settling import move
+from auctions.services.gate_passes import revoke_pass
+from auctions.services.orders import dispute_order, resolve_dispute
+from auctions.services.settling import move, record
 from tests.auctions.factories import AuctionFactory, OrderFactory
 from tests.auctions.orders import TOTAL, delivered_order, invoice_of, invoiced_order, paid_order, pay
 
@@ -243,9 +244,53 @@ def test_the_price_of_the_transport_is_not_the_sellers_business(as_user: Any, ma
     with transaction.atomic():
         quote = {"actor": None, "now": timezone.now(), "details": details, "quoted_price": Decimal(450)}
         move(asked, "quoted", **quote)
-    moderator = make_user(roles=["moderator"])
-    for person, shown in ((order.seller, {"carrier": "Fast"}), (order.buyer, details), (moderator, details)):
+    finance = make_user(roles=["finance"])
+    for person, shown in ((order.seller, {"carrier": "Fast"}), (order.buyer, details), (finance, details)):
         assert as_user(person).get(f"{URL}/{order.pk}/events").json()["results"][0]["details"] == shown
+
+
+def test_staff_see_what_happened_to_the_rows_that_they_may_view(as_user: Any, make_user: Any) -> None:
+    order = delivered_order()
+    assert timeline(as_user(make_user(roles=["moderator"])), order) == [
+        ("order", "paid"),
+        ("order", "title_processing"),
+        ("order", "delivered"),
+    ]
+
+
+def test_which_of_the_staff_did_it_is_told_to_staff(as_user: Any, make_user: Any) -> None:
+    order, finance = paid_order(), make_user(roles=["finance"])
+    dispute_order(order_id=order.pk, actor=order.buyer, reason="Another engine.", now=timezone.now())
+    resolve_dispute(order_id=order.pk, actor=finance, outcome="back", now=timezone.now())
+
+    def actors(viewer: User) -> list[int | None]:
+        rows = as_user(viewer).get(f"{URL}/{order.pk}/events").json()["results"]
+        return [row["actor"] for row in rows if row["subject"] == "order"][-2:]
+
+    assert actors(order.buyer) == actors(order.seller) == [order.buyer_id, None]
+    for role in ("moderator", "finance"):
+        assert actors(make_user(roles=[role])) == [order.buyer_id, finance.pk]
+
+
+def test_what_is_between_the_house_and_one_party_is_not_told_the_other(as_user: Any, make_user: Any) -> None:
+    order, now = paid_order(), timezone.now()
+    facts: dict[str, Any] = {"actor": None, "now": now}
+    with transaction.atomic():
+        title = {"row": order.title_transfer, "subject": "title_transfer", "old": "under_review"}
+        record(new="rejected_documents", reason="Unsigned.", **title, **facts)
+        record(new="lien_pending", details={"lien_holder": "First Bank", "due_at": "soon"}, **title, **facts)
+        revoke_pass(order, reason="A refund.", **facts)
+
+    def told(viewer: User) -> list[tuple[str, str, dict[str, str]]]:
+        rows = as_user(viewer).get(f"{URL}/{order.pk}/events").json()["results"][-3:]
+        return [(row["new"], row["reason"], row["details"]) for row in rows]
+
+    rejected, held, revoked = told(make_user(roles=["finance"]))
+    assert rejected == ("rejected_documents", "Unsigned.", {})
+    assert held == ("lien_pending", "", {"lien_holder": "First Bank", "due_at": "soon"})
+    assert revoked == ("revoked", "A refund.", {})
+    assert told(order.buyer) == [("rejected_documents", "", {}), ("lien_pending", "", {"due_at": "soon"}), revoked]
+    assert told(order.seller) == [rejected, held, ("revoked", "", {})]
 
 
 def test_the_timeline_comes_in_pages_at_a_fixed_price(as_user: Any) -> None:

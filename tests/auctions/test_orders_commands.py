@@ -121,7 +121,9 @@ def test_an_order_that_finance_invoiced_before_is_not_invoiced_again(as_user: An
 @pytest.mark.parametrize("status", ["cancelled", "defaulted", "refunded", "delivered", "in_transit"])
 def test_a_delivery_that_is_over_is_not_chosen(as_user: Any, status: str) -> None:
     order = OrderFactory(status=status)
-    assert refused(post(as_user(order.buyer), order, "self-pickup")) == (409, "invalid_transition")
+    answer = post(as_user(order.buyer), order, "self-pickup")
+    assert refused(answer) == (409, "invalid_transition")
+    assert meta(answer) == {"from": status, "to": "self_pickup", "allowed": []}
 
 
 def test_only_the_buyer_chooses(as_user: Any, finance: APIClient, make_user: Any) -> None:
@@ -378,7 +380,10 @@ def test_a_transport_that_has_not_begun_is_cancelled_by_a_refund(as_user: Any, f
 @pytest.mark.parametrize("body", [BACK, REFUND])
 def test_only_a_dispute_is_resolved(finance: APIClient, body: dict[str, str]) -> None:
     for order in (OrderFactory(), paid_order(), OrderFactory(status="refunded")):
-        assert refused(post(finance, order, "resolve", body)) == (409, "invalid_transition")
+        answer = post(finance, order, "resolve", body)
+        to = {"back": "back", "refund": "refunded"}[body["outcome"]]
+        assert refused(answer) == (409, "invalid_transition")
+        assert meta(answer) == {"from": order.status, "to": to, "allowed": []}
 
 
 def test_finance_alone_resolves(as_user: Any, make_user: Any, finance: APIClient) -> None:

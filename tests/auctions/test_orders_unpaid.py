@@ -12,6 +12,7 @@ from django.utils import timezone
 from auctions import tasks
 from auctions.models import CreditNote, Listing, Order, SettlementEvent
 from auctions.services import orders
+from auctions.services.invoicing import invoice_order
 from auctions.services.orders import chase_orders
 from common.sweeps import SweepResult
 from tests.auctions.factories import OrderFactory, PaymentFactory
@@ -67,6 +68,40 @@ def test_what_stays_unpaid_comes_to_nothing(now: datetime) -> None:
     assert asked.status == "cancelled"
     assert CreditNote.objects.get().amount == TOTAL
     assert chase_orders(now=now + SECOND) == SweepResult(0, 0)
+
+
+@pytest.mark.parametrize(("transport", "is_late"), [("quote_requested", False), ("quoted", True), ("cancelled", True)])
+@pytest.mark.parametrize("status", ["awaiting_payment", "overdue"])
+def test_nobody_is_late_who_waits_for_a_quote(now: datetime, status: str, transport: str, is_late: bool) -> None:
+    order = OrderFactory(status=status, payment_due_at=now - SECOND, default_at=now)
+    transport_of(order, status=transport, quoted_price=Decimal(450) if transport == "quoted" else None)
+    chase_orders(now=now)
+    assert reread(order).status == ("defaulted" if is_late else status)
+
+
+def test_whose_transport_was_asked_for_at_the_last_moment_is_not_late(now: datetime) -> None:
+    """The sweep had chosen the order before; under the lock it looks again."""
+    order = OrderFactory(payment_due_at=now, default_at=now)
+    transport_of(order)
+    assert not orders._become_overdue(order.pk, now=now)
+    Order.objects.update(status="overdue")
+    assert not orders._default(order.pk, now=now)
+
+
+def test_an_invoice_of_an_overdue_order_becomes_overdue_too(now: datetime) -> None:
+    order = OrderFactory(status="overdue", payment_due_at=now - SECOND, default_at=now + timedelta(days=7))
+    invoice = invoice_order(order_id=order.pk, actor=None, now=now)
+    assert chase_orders(now=invoice.due_at - SECOND) == SweepResult(0, 0)
+    assert chase_orders(now=invoice.due_at) == SweepResult(1, 0)
+    assert (reread(order).status, invoice_of(order).status) == ("overdue", "overdue")
+    assert chase_orders(now=invoice.due_at) == SweepResult(0, 0)
+
+
+def test_an_invoice_that_was_paid_meanwhile_is_let_alone(now: datetime) -> None:
+    """The sweep had chosen it before; under the lock it looks again."""
+    order = paid_order()
+    assert not orders._mark_invoice_overdue(invoice_of(order).pk, now=now + timedelta(days=30))
+    assert invoice_of(order).status == "paid"
 
 
 def test_a_sweep_that_comes_late_takes_both_steps(now: datetime) -> None:

@@ -196,6 +196,29 @@ def test_a_quote_names_price_and_days(finance: APIClient, order: Order) -> None:
     }
 
 
+@pytest.mark.parametrize("step", ["quote", "cancel"])
+def test_the_houses_answer_leaves_a_day_to_pay(finance: APIClient, order: Order, step: str) -> None:
+    before, late = timezone.now(), timezone.now() - timedelta(days=30)
+    row = transport_of(order)
+    Order.objects.filter(pk=order.pk).update(payment_due_at=late, default_at=late + timedelta(days=7))
+    assert post(finance, row, step).status_code == 200
+    order.refresh_from_db()
+    assert order.payment_due_at >= before + timedelta(days=1)
+    assert order.default_at - order.payment_due_at == timedelta(days=7)
+
+
+def test_another_quote_and_ones_own_change_of_mind_leave_no_more_time(
+    client: APIClient, finance: APIClient, order: Order
+) -> None:
+    late = timezone.now() - timedelta(days=1)
+    row = transport_of(order, "quoted")
+    Order.objects.filter(pk=order.pk).update(payment_due_at=late)
+    assert post(finance, row, "quote").status_code == post(client, row, "cancel").status_code == 200
+    assert post(client, transport_of(order), "cancel").status_code == 200
+    order.refresh_from_db()
+    assert order.payment_due_at == late
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -320,6 +343,15 @@ def test_a_dispute_keeps_the_car_where_it_is(finance: APIClient, order: Order) -
     dispute_order(order_id=order.pk, actor=order.buyer, reason="A dent.", now=timezone.now())
     assert refused(post(finance, booked, "depart")) == (409, "order_on_hold")
     assert (booked.status, Order.objects.get(pk=order.pk).status) == ("picked_up", "disputed")
+
+
+def test_a_transport_ends_also_when_the_sale_was_undone_on_the_road(finance: APIClient, order: Order) -> None:
+    row = transport_of(order, "picked_up")
+    dispute_order(order_id=order.pk, actor=order.buyer, reason="A dent.", now=timezone.now())
+    resolve_dispute(order_id=order.pk, actor=staff(), outcome="refund", now=timezone.now())
+    for step in ("depart", "deliver"):
+        assert post(finance, row, step).status_code == 200
+    assert (row.status, Order.objects.get(pk=order.pk).status) == ("delivered", "refunded")
 
 
 def test_the_carrier_may_ask_another_price_of_the_house(client: APIClient, finance: APIClient, order: Order) -> None:
