@@ -25,10 +25,10 @@ LOST = [Order.Status.DEFAULTED, Order.Status.CANCELLED]
 
 def make_offers(*, now: datetime) -> SweepResult:
     """Both kinds, each in a transaction of its own."""
-    missed = sweep_ids(Auction.objects.filter(status=Auction.Status.RESERVE_NOT_MET), partial(_is_negotiated, now=now))
+    missed = sweep_ids(Auction.objects.filter(status=Auction.Status.RESERVE_NOT_MET), partial(_negotiate, now=now))
     lost = sweep_ids(
         Order.objects.filter(status__in=LOST, auction__isnull=False, chances_ended_at=None),
-        partial(_is_taken_up, now=now),
+        partial(_ask_next_bidder, now=now),
     )
     return SweepResult(missed.done + lost.done, missed.failed + lost.failed)
 
@@ -37,7 +37,7 @@ def make_offers(*, now: datetime) -> SweepResult:
 
 
 @transaction.atomic
-def _is_negotiated(auction_id: int, *, now: datetime) -> bool:
+def _negotiate(auction_id: int, *, now: datetime) -> bool:
     """The highest bid becomes an offer that binds its bidder. Where there is nobody to sell to, or nothing to sell any
     more, the auction is over."""
     listing, auction = lock_with_listing(auction_id)
@@ -67,7 +67,7 @@ def _is_negotiated(auction_id: int, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _is_taken_up(order_id: int, *, now: datetime) -> bool:
+def _ask_next_bidder(order_id: int, *, now: datetime) -> bool:
     """One bidder at a time is asked, by rank. It ends when the listing went another way, or nobody is left."""
     listing = lock_listing(Order.objects.values_list("listing_id", flat=True).get(pk=order_id))
     order = lock_order(order_id)

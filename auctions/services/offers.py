@@ -41,7 +41,7 @@ Kind, Party, Status = Offer.Kind, Offer.Party, Offer.Status
 Clock = Callable[[], datetime]
 
 
-class UnknownVehicle(Unprocessable):
+class ListingNotPublic(Unprocessable):
     """The body names a listing that does not exist or is not public."""
 
     code = "does_not_exist"
@@ -123,7 +123,8 @@ def create_offer(
 ) -> Offer:
     """A buyer's offer, in the listing's currency, for what is on the marketplace and whose bidding has not begun.
 
-    Raises UnknownVehicle (422), SellerCannotOffer, NotEligible (403), NotForSale, OfferExists, BidLimitExceeded (409).
+    Raises ListingNotPublic (422), SellerCannotOffer, NotEligible (403), NotForSale, OfferExists, BidLimitExceeded
+    (409).
     """
     buyer = lock_bidder(buyer_id)
     listing = _lock_public_listing(listing_id)
@@ -159,13 +160,13 @@ def put_forward(offer: Offer, *, actor: User | None, now: datetime) -> Offer:
 
 
 def _lock_public_listing(listing_id: int) -> Listing:
-    """Raises UnknownVehicle."""
+    """Raises ListingNotPublic."""
     try:
         listing = lock_listing(listing_id)
     except NotFound:
-        raise UnknownVehicle(attr="listing") from None
+        raise ListingNotPublic(attr="listing") from None
     if listing.status not in PUBLIC_DETAIL:
-        raise UnknownVehicle(attr="listing")
+        raise ListingNotPublic(attr="listing")
     return listing
 
 
@@ -265,11 +266,11 @@ def counter_offer(*, offer_id: int, actor: User, amount: Decimal, clock: Clock =
 def expire_offers(*, now: datetime) -> SweepResult:
     """End the offers that nobody decided on in time, and those whose listing is not for sale any more."""
     due = Offer.objects.filter(status=Status.PENDING).filter(Q(expires_at__lte=now) | ~_for_sale(now))
-    return sweep_ids(due, partial(_is_ended, now=now))
+    return sweep_ids(due, partial(_end_if_due, now=now))
 
 
 @transaction.atomic
-def _is_ended(offer_id: int, *, now: datetime) -> bool:
+def _end_if_due(offer_id: int, *, now: datetime) -> bool:
     table = _lock_table(offer_id, lambda: now)
     if table.offer.status != Status.PENDING:
         return False
