@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.math
@@ -221,7 +222,7 @@ class Migration(migrations.Migration):
             name='TitleDeadline',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=2, unique=True)),
+                ('state', models.CharField(max_length=2, unique=True, validators=[django.core.validators.RegexValidator('^[A-Z]{2}$')])),
                 ('days', models.PositiveSmallIntegerField()),
             ],
             options={
@@ -489,10 +490,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='titledeadline',
             constraint=models.CheckConstraint(condition=models.Q(('days__gte', 1), ('days__lte', 365)), name='title_deadline_days'),
-        ),
-        migrations.AddConstraint(
-            model_name='titledeadline',
-            constraint=models.CheckConstraint(condition=models.Q(('state__regex', '^[A-Z]{2}$')), name='title_deadline_state'),
         ),
         migrations.AddField(
             model_name='titletransfer',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 
@@ -19,14 +20,13 @@ TITLE_OVER = ["completed", "cancelled"]
 class TitleDeadline(models.Model):
     """How many days the papers of a state's titles may take; other states have TITLE_DUE_DAYS."""
 
-    state = models.CharField(max_length=2, unique=True)
+    state = models.CharField(max_length=2, unique=True, validators=[RegexValidator("^[A-Z]{2}$")])
     days = models.PositiveSmallIntegerField()
 
     class Meta:
         ordering = ["state"]
         constraints = [
             models.CheckConstraint(condition=Q(days__gte=1, days__lte=365), name="title_deadline_days"),
-            models.CheckConstraint(condition=Q(state__regex="^[A-Z]{2}$"), name="title_deadline_state"),
         ]
 
     def __str__(self) -> str:

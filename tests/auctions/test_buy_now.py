@@ -126,7 +126,7 @@ def test_refusals_come_in_their_order(as_user: Any) -> None:
     Auction.objects.update(buy_now_price=Decimal(7000))
     OrderFactory(buyer=user, hammer_price=Decimal("0.01"))
     assert refused(client.post(path(auction))) == (409, "bid_limit_exceeded")
-    Order.objects.update(status="paid")
+    Order.objects.update(status="paid", paid_at=timezone.now())
     assert client.post(path(auction)).status_code == 201
 
 
