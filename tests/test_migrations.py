@@ -53,6 +53,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[s
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("migrations")  # Groups begin first; these are the longest.
 def test_migrations_go_back_and_forward_again(empty_database: str, tmp_path: Path) -> None:
     environment = os.environ | {
         "DATABASE_URL": empty_database,
