@@ -12,7 +12,10 @@ from typing import Any
 import django
 
 # The first segments of the paths whose rows the permission table's targets make.
-MARKET = {"vehicles", "auctions", "bids", "saved-searches", "fee-schedules", "increment-tables", "files"}
+MARKET = {
+    "vehicles", "auctions", "bids", "saved-searches", "fee-schedules", "increment-tables", "files", "offers", "orders",
+    "invoices", "credit-notes", "payments", "refunds", "title-transfers", "transport-orders", "gate-passes", "payouts",
+}  # fmt: skip
 DOMAINS = {"workshop", "parking"} | MARKET
 EACH = 2  # Rows of a kind: commands use them up, and what comes after is refused by their state.
 
