@@ -33,7 +33,7 @@ from common.errors import DomainError
 class ReasonForm(forms.Form):
     """Why somebody else's thing is turned down."""
 
-    reason = forms.CharField(max_length=500, strip=True, widget=UnfoldAdminTextareaWidget)
+    reason = forms.CharField(max_length=500, strip=True, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}))
 
 
 def text_field(**options: Any) -> forms.CharField:

@@ -26,11 +26,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart: a series of numbers for each name, in step with `labels`. `kind` is `bar` or `line`."""
+    """One chart: a series of numbers for each name, in step with `labels`, None where there is nothing. `kind`
+    is `bar` or `line`."""
 
     title: str
     labels: list[str]
-    series: Mapping[str, Sequence[float]]
+    series: Mapping[str, Sequence[float | None]]
     kind: str = "bar"
     stacked: bool = False
 

@@ -143,13 +143,17 @@ def _months(now: datetime) -> list[date]:
 
 
 def _report_chart(title: str, months: list[date], series: dict[str, tuple[str, str]], **look: Any) -> Chart:
-    """Columns of reports, in the deployment's currency; what is not known is drawn as nothing."""
+    """Columns of reports, in the deployment's currency; what is not known is left out."""
     found = {name: _by_month(name, months[0]) for name in {name for name, _ in series.values()}}
     values = {
-        label: [float(found[name].get(f"{month:%Y-%m}", {}).get(column) or 0) for month in months]
+        label: [_number(found[name].get(f"{month:%Y-%m}", {}).get(column)) for month in months]
         for label, (name, column) in series.items()
     }
     return Chart(title, [f"{month:%b %Y}" for month in months], values, **look)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _by_month(name: str, first: date) -> dict[str, dict[str, Any]]:

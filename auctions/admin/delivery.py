@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
-from auctions.admin.settlement import SettlementAdmin, holding
+from auctions.admin.settlement import SettlementAdmin, holding, more
 from auctions.models import GatePass, TitleDeadline, TitleTransfer, TransportOrder
 from auctions.services import titles, transport
 from common.admin import ReasonForm, StaffAdmin, amount_field, button, day_field, text_field
@@ -70,7 +70,7 @@ class TitleTransferAdmin(SettlementAdmin):
     id_argument = "title_id"
     has_handle_permission = holding("auctions.change_titletransfer")
     actions_detail = [
-        "receive", "review", "reject_documents", "hold_lien", "release_lien", "ready", "send", "complete",
+        "receive", "review", "ready", "send", "complete", more("reject_documents", "hold_lien", "release_lien"),
     ]  # fmt: skip
 
     @button(description="Received", permissions=["handle"], url_path="receive", icon="inbox")

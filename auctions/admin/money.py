@@ -10,9 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
 
-from auctions.admin.settlement import SettlementAdmin, holding
+from auctions.admin.settlement import PartInline, SettlementAdmin, holding
 from auctions.models import (
     CreditNote,
     Invoice,
@@ -27,11 +26,11 @@ from auctions.services import payouts, refunds
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, amount_field, button, text_field
 
 
-class RefundForm(forms.Form):
+class RefundForm(ReasonForm):
     """What goes back, and why."""
 
     amount = amount_field(max_digits=15)
-    reason = forms.CharField(max_length=500, strip=True, widget=UnfoldAdminTextareaWidget)
+    field_order = ("amount", "reason")
 
 
 class PayoutForm(forms.Form):
@@ -41,18 +40,19 @@ class PayoutForm(forms.Form):
 
 
 class InvoiceLineInline(ReadOnlyInline):
-    """The frozen lines."""
+    """The frozen lines, for whoever may see the invoice."""
 
     model = InvoiceLine
+    hide_title = True
+    has_view_permission = holding("auctions.view_invoice")
     fields = readonly_fields = ("position", "kind", "description", "amount")
 
 
-class CreditNoteInline(ReadOnlyInline):
+class CreditNoteInline(PartInline):
     """What was taken back."""
 
     model = CreditNote
-    show_change_link = True
-    fields = readonly_fields = ("number", "amount", "reason", "issued_at")
+    fields = readonly_fields = ("show_link", "amount", "reason", "issued_at")
 
 
 @admin.register(Invoice)

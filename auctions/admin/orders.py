@@ -7,9 +7,10 @@ from functools import partial
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from auctions.admin.settlement import EventInline, SettlementAdmin, holding
+from auctions.admin.settlement import EventInline, PartInline, SettlementAdmin, holding, more
 from auctions.models import (
     GatePass,
     Invoice,
@@ -21,8 +22,12 @@ from auctions.models import (
     TitleTransfer,
     TransportOrder,
 )
+from auctions.serializers.orders import RESOLUTIONS
 from auctions.services import invoicing, orders, payments
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, amount_field, button, text_field
+from common.admin import ReadOnlyAdmin, ReasonForm, amount_field, button, text_field
+from common.money import money_text
+
+RESOLUTION_TEXTS = ("The sale goes on", "The sale is undone, and the money goes back")
 
 
 class PaymentForm(forms.Form):
@@ -36,66 +41,67 @@ class ResolutionForm(forms.Form):
     """How a dispute ends."""
 
     outcome = forms.ChoiceField(
-        choices=[("back", "The sale goes on"), ("refund", "The sale is undone, and the money goes back")],
+        choices=list(zip(RESOLUTIONS, RESOLUTION_TEXTS, strict=True)),
         widget=UnfoldAdminSelectWidget,
     )
-    reason = forms.CharField(max_length=500, strip=True, required=False, widget=UnfoldAdminTextareaWidget)
+    reason = forms.CharField(
+        max_length=500, strip=True, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4})
+    )
 
 
-class InvoiceInline(ReadOnlyInline):
+class InvoiceInline(PartInline):
     """What the buyer owes."""
 
     model = Invoice
-    show_change_link = True
-    fields = readonly_fields = ("number", "status", "total", "paid", "credited", "issued_at", "due_at")
+    fields = readonly_fields = ("show_link", "status", "total", "paid", "credited", "issued_at", "due_at")
 
 
-class PaymentInline(ReadOnlyInline):
+class PaymentInline(PartInline):
     """The attempts to pay."""
 
     model = Payment
-    show_change_link = True
-    fields = readonly_fields = ("provider", "amount", "status", "reference", "refund_reserved", "succeeded_at")
+    fields = readonly_fields = (
+        "show_link", "provider", "amount", "status", "reference", "refund_reserved", "succeeded_at",
+    )  # fmt: skip
 
 
-class RefundInline(ReadOnlyInline):
+class RefundInline(PartInline):
     """What goes back."""
 
     model = Refund
-    show_change_link = True
-    fields = readonly_fields = ("amount", "status", "reason", "failure", "done_at")
+    fields = readonly_fields = ("show_link", "amount", "status", "reason", "failure", "done_at")
 
 
-class TitleInline(ReadOnlyInline):
+class TitleInline(PartInline):
     """The papers."""
 
     model = TitleTransfer
-    show_change_link = True
-    fields = readonly_fields = ("status", "title_state", "due_at", "overdue_at", "received_at", "completed_at")
+    fields = readonly_fields = (
+        "show_link", "status", "title_state", "due_at", "overdue_at", "received_at", "completed_at",
+    )  # fmt: skip
 
 
-class TransportInline(ReadOnlyInline):
+class TransportInline(PartInline):
     """The way to the buyer."""
 
     model = TransportOrder
-    show_change_link = True
-    fields = readonly_fields = ("status", "quoted_price", "carrier", "pickup_on", "delivery_on", "delivered_at")
+    fields = readonly_fields = (
+        "show_link", "status", "quoted_price", "carrier", "pickup_on", "delivery_on", "delivered_at",
+    )  # fmt: skip
 
 
-class GatePassInline(ReadOnlyInline):
+class GatePassInline(PartInline):
     """The right to the car, without its code."""
 
     model = GatePass
-    show_change_link = True
-    fields = readonly_fields = ("issued_at", "used_at", "revoked_at", "revoked_reason")
+    fields = readonly_fields = ("show_link", "issued_at", "used_at", "revoked_at", "revoked_reason")
 
 
-class PayoutInline(ReadOnlyInline):
+class PayoutInline(PartInline):
     """What the seller gets."""
 
     model = Payout
-    show_change_link = True
-    fields = readonly_fields = ("price", "fee", "amount", "status", "due_at", "paid_at", "reference")
+    fields = readonly_fields = ("show_link", "price", "fee", "amount", "status", "due_at", "paid_at", "reference")
 
 
 @admin.register(Order)
@@ -103,14 +109,16 @@ class OrderAdmin(SettlementAdmin):
     """What was sold to whom, at which price, and how far it is. Queues are the filters by status."""
 
     list_display = (
-        "order_number", "listing", "buyer", "seller", "hammer_price", "currency", "show_status", "delivery",
-        "payment_due_at", "created_at",
+        "order_number", "listing", "buyer", "seller", "show_price", "show_status", "delivery", "payment_due_at",
     )  # fmt: skip
     list_filter = ("status", "delivery", "currency", "created_at", "payment_due_at")
     list_select_related = ("listing", "buyer", "seller")
     search_fields = ("order_number", "buyer__email", "seller__email", "listing__vin", "invoice__number")
-    exclude = ("fee_schedule",)
-    readonly_fields = ()  # The inline of events is the history.
+    fields = (
+        ("order_number", "status"), ("listing", "show_price"), ("buyer", "seller"), ("auction", "offer"),
+        ("created_at", "delivery"), ("payment_due_at", "default_at"), ("paid_at", "disputed_from"), "chances_ended_at",
+    )  # fmt: skip
+    readonly_fields = ("show_price",)  # The inline of events is the history.
     inlines = [
         InvoiceInline, PaymentInline, RefundInline, TitleInline, TransportInline, GatePassInline, PayoutInline,
         EventInline,
@@ -119,7 +127,11 @@ class OrderAdmin(SettlementAdmin):
     has_invoice_permission = holding("auctions.add_invoice")
     has_payment_permission = holding("auctions.add_payment")
     has_decide_permission = holding("auctions.change_order")
-    actions_detail = ["issue_invoice", "record_payment", "dispute", "resolve", "complete", "cancel"]
+    actions_detail = ["issue_invoice", "record_payment", "complete", more("dispute", "resolve", "cancel")]
+
+    @display(description="hammer price", ordering="hammer_price")
+    def show_price(self, order: Order) -> str:
+        return money_text(order.hammer_price, order.currency)
 
     @button(description="Issue the invoice", permissions=["invoice"], url_path="invoice", icon="receipt")
     def issue_invoice(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -8,7 +8,8 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from unfold.decorators import display
 
@@ -30,6 +31,7 @@ STATUS_COLORS = {
     "defaulted": "danger", "cancelled": "danger", "refunded": "danger", "rejected": "danger",
 }  # fmt: skip
 LINE = "{} — {} {}{}"
+MOMENT = "%Y-%m-%d %H:%M"
 
 
 def holding(permission: str) -> Callable[..., bool]:
@@ -42,15 +44,28 @@ def holding(permission: str) -> Callable[..., bool]:
     return holds
 
 
+def more(*names: str) -> dict[str, Any]:
+    """Buttons that are wanted rarely, behind one: more than five leave no room for the page's name."""
+    return {"title": "More", "icon": "more_horiz", "items": list(names)}
+
+
 class SettlementAdmin(ReadOnlyAdmin):
     """Rows that only services write: with their history, and buttons that ask first and call a service then."""
 
     readonly_fields: tuple[str, ...] = ("history",)
     id_argument = ""  # What services call the row's id.
 
-    @display(description="status", label=STATUS_COLORS)
-    def show_status(self, row: Any) -> str:
-        return str(row.status)
+    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Those with rows: much of what may belong to a sale comes late or never."""
+        inlines = super().get_inline_instances(request, obj)
+        of_row = {self.opts.model_name: obj}
+        return [inline for inline in inlines if obj is None or inline.model.objects.filter(**of_row).exists()]
+
+    @display(description="status", label=STATUS_COLORS, ordering="status")
+    def show_status(self, row: Any) -> str | tuple[str, str]:
+        """Its name, and where a colour says something, what that goes by."""
+        name = str(row.get_status_display())
+        return (row.status, name) if row.status in STATUS_COLORS else name
 
     @display(description="history")
     def history(self, row: Any) -> SafeString:
@@ -60,7 +75,7 @@ class SettlementAdmin(ReadOnlyAdmin):
         events = SettlementEvent.objects.filter(subject=names[subject], subject_id=row.pk)
         lines = (
             (
-                f"{event.at:%Y-%m-%d %H:%M}",
+                f"{event.at:{MOMENT}}",
                 event.new.replace("_", " "),
                 f"by {event.actor}" if event.actor else "by itself",
                 f": {event.reason}" if event.reason else "",
@@ -91,12 +106,34 @@ class SettlementAdmin(ReadOnlyAdmin):
         return self.ask(request, row, title=title, service=call, done=done, form_class=form_class)
 
 
+class PartInline(ReadOnlyInline):
+    """Rows that belong to another, each with a link to its own page in place of the theme's title above each row."""
+
+    hide_title = True
+
+    @display(description="")
+    def show_link(self, row: Any) -> SafeString:
+        page = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+        return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', page, row)
+
+
 class EventInline(ReadOnlyInline):
     """What happened to an order and all that belongs to it."""
 
     model = SettlementEvent
-    fields = readonly_fields = ("at", "subject", "subject_id", "old", "new", "reason", "actor", "told_at")
+    hide_title = True
+    verbose_name_plural = "history"
+    fields = readonly_fields = ("show_at", "subject", "show_change", "reason", "actor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SettlementEvent]:
         rows: QuerySet[SettlementEvent] = super().get_queryset(request)
         return rows.select_related("actor")
+
+    @display(description="at")
+    def show_at(self, event: SettlementEvent) -> SafeString:
+        return format_html('<span class="whitespace-nowrap">{}</span>', f"{event.at:{MOMENT}}")
+
+    @display(description="what")
+    def show_change(self, event: SettlementEvent) -> str:
+        """`pending → paid`; of what begins only what it begins as."""
+        return " → ".join(status.replace("_", " ") for status in (event.old, event.new) if status)

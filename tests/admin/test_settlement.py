@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts.models import User
 from auctions.models import (
@@ -134,7 +135,34 @@ def test_an_order_without_a_title_is_not_completed(finance: Client, paid: Order)
     assert status_of(paid) == "paid"
 
 
+def test_the_page_of_an_order_shows_its_parts_with_links_and_its_history(finance: Client, paid: Order) -> None:
+    answer = finance.get(page(paid))
+    shown = answer.content.decode()
+    assert f'<a href="{page(paid.invoice)}" class="text-primary-600' in shown
+    assert "awaiting payment \N{RIGHTWARDS ARROW} paid" in shown
+    parts = {formset.opts.model for formset in answer.context["inline_admin_formsets"]}
+    assert GatePass in parts
+    assert Refund not in parts  # Nothing was paid back.
+
+
+def test_a_form_says_what_it_is_about(finance: Client, order: Order) -> None:
+    assert f"Cancel: {order}?" in finance.get(page(order, "cancel")).content.decode()
+
+
+def test_a_status_is_shown_by_its_name(finance: Client, order: Order) -> None:
+    listed = finance.get(reverse("admin:auctions_order_changelist")).content.decode()
+    assert str(order.get_status_display()) in listed
+    assert order.status not in [text.strip() for text in listed.replace("<", ">").split(">")]
+
+
 # --- Money
+
+
+def test_finance_sees_the_lines_of_an_invoice(finance: Client, paid: Order) -> None:
+    shown = finance.get(page(paid.invoice)).content.decode()
+    lines = [line.description for line in paid.invoice.lines.all()]
+    assert lines
+    assert all(escape(line) in shown for line in lines)
 
 
 def test_a_refund_is_asked_for_and_rejected_with_a_reason(finance: Client, paid: Order) -> None:
@@ -154,7 +182,7 @@ def test_a_small_refund_is_approved_by_the_same_person_and_a_large_one_is_not(fi
     assert "somebody else" in press(finance, large, "approve")
     press(finance, small, "approve")
     assert (status_of(large), status_of(small)) == ("requested", "done")
-    assert "Only a refund that failed" in press(finance, small, "retry")
+    assert "done cannot become in_transit." in press(finance, small, "retry")
 
 
 def test_the_invoice_is_opened_as_pdf(finance: Client, order: Order) -> None:
