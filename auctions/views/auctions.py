@@ -22,7 +22,7 @@ from auctions.serializers.auctions import (
 )
 from auctions.services import auctions
 from auctions.views.bids import BuyNowActions
-from auctions.views.examples import LIVE
+from auctions.views.examples import LIVE, shown
 from auctions.views.quotes import QuoteActions
 from auctions.views.trust import AuditActions
 from auctions.views.watching import WatchActions
@@ -47,11 +47,7 @@ CANCELLED = SCHEDULED | {"status": "cancelled", "buy_now": None, "event_seq": 1}
 REASON = OpenApiExample("why", value={"reason": "The title is in question."}, request_only=True)
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-ROW = _shown("a live auction", LIVE)
+ROW = shown("a live auction", LIVE)
 
 
 @extend_schema_view(
@@ -94,7 +90,7 @@ ROW = _shown("a live auction", LIVE)
                 },
                 request_only=True,
             ),
-            _shown("scheduled", SCHEDULED),
+            shown("scheduled", SCHEDULED),
         ],
     ),
 )
@@ -146,7 +142,7 @@ class AuctionViewSet(
         examples=[
             OpenApiExample("by the seller", value={}, request_only=True),
             REASON,
-            _shown("cancelled", CANCELLED),
+            shown("cancelled", CANCELLED),
         ],
     )
     @idempotent
@@ -161,7 +157,7 @@ class AuctionViewSet(
         summary="Pause an auction",
         description="No bids are taken until it is resumed. 409 `auction_ended` once the end has come, "
         "`invalid_transition` when it is not live.",
-        examples=[REASON, _shown("paused", PAUSED)],
+        examples=[REASON, shown("paused", PAUSED)],
     )
     @idempotent
     def pause(self, request: Request, pk: int) -> Response:
@@ -191,7 +187,7 @@ class AuctionViewSet(
         examples=[
             OpenApiExample("lower", value={"reserve_price": "8000.00"}, request_only=True),
             OpenApiExample("none", value={"reserve_price": None}, request_only=True),
-            _shown("met", MET),
+            shown("met", MET),
         ],
     )
     @idempotent

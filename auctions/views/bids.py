@@ -22,6 +22,7 @@ from auctions.serializers.bids import (
     PublicBidSerializer,
 )
 from auctions.services import bids
+from auctions.views.examples import shown
 from auctions.views.trust import CorrectionActions
 from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
@@ -63,10 +64,6 @@ BOUGHT = {
 }
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
 WHO_MAY = (
     "403 `seller_cannot_bid`; 403 `not_eligible` names in `meta.missing` what the account lacks (`active`, "
     "`email_verified`, `identity_verified`, `payment_profile`). "
@@ -97,7 +94,7 @@ class BuyNowActions:
         + IS_OPEN
         + WHO_MAY
         + "409 `bid_limit_exceeded`.",
-        examples=[_shown("bought", BOUGHT)],
+        examples=[shown("bought", BOUGHT)],
     )
     @idempotent
     def buy_now(self: Any, request: Request, pk: int) -> Response:
@@ -110,7 +107,7 @@ class BuyNowActions:
         summary="List an auction's bids",
         description="Those that changed price or leader and stand, the newest first. `price` is what each made, never "
         "its maximum; aliases belong to this auction alone, and `mine` marks one's own.",
-        examples=[_shown("a bid", PUBLIC_ROW)],
+        examples=[shown("a bid", PUBLIC_ROW)],
     ),
     create=extend_schema(
         summary="Place a bid",
@@ -124,8 +121,8 @@ class BuyNowActions:
         responses={201: BidAnswerSerializer},
         examples=[
             OpenApiExample("up to 9,000", value={"amount": "9000.00"}, request_only=True),
-            _shown("leading", LEADING),
-            _shown("outbid at once", LEADING | {"position": "outbid", "extended": False}),
+            shown("leading", LEADING),
+            shown("outbid at once", LEADING | {"position": "outbid", "extended": False}),
         ],
     ),
 )
@@ -181,7 +178,7 @@ class BidViewSet(CorrectionActions, ApiViewSet):
             "description": "The newest first, with their maxima, which nobody else sees. `position` is `leading` "
             "while one leads (or won) the auction, also by another bid there, else `outbid`; a bid that was retracted "
             "or voided is `withdrawn`.",
-            "examples": [_shown("an own bid", OWN_ROW)],
+            "examples": [shown("an own bid", OWN_ROW)],
         },
     )
     def mine(self, request: Request) -> Response:

@@ -30,6 +30,7 @@ from auctions.serializers.listings import (
 )
 from auctions.services import listings, moderation
 from auctions.services.facets import count_facets
+from auctions.views.examples import shown
 from auctions.views.files import FileActions
 from cars.services import VinAnswer, decode_vin
 from common import clock
@@ -109,12 +110,8 @@ SHOWN = {name: value for name, value in OWN.items() if name not in ("vehicle", "
 }
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
 def _own(status: str, **more: Any) -> OpenApiExample:
-    return _shown(status, OWN | {"status": status, "service_history": HISTORY} | more)
+    return shown(status, OWN | {"status": status, "service_history": HISTORY} | more)
 
 
 BODY = OpenApiExample("a vehicle", value=ACCORD, request_only=True)
@@ -122,13 +119,13 @@ REPLACEMENT = OpenApiExample(
     "the listing", value={name: value for name, value in ACCORD.items() if name != "vin"}, request_only=True
 )
 CREATED = _own("draft", vin_decode={"source": "vininfo", "verified": False})
-ROW = _shown("a listing", SHOWN)
-DETAIL = _shown("a listing", SHOWN | {"service_history": HISTORY})
+ROW = shown("a listing", SHOWN)
+DETAIL = shown("a listing", SHOWN | {"service_history": HISTORY})
 DRAFT = _own("draft")
 SUBMITTED = "2025-03-01T11:00:00Z"
 PENDING = _own("pending_review", submitted_at=SUBMITTED)
 ACTIVE = _own("active", submitted_at=SUBMITTED, published_at="2025-03-01T12:00:00Z")
-EVENT = _shown(
+EVENT = shown(
     "an approval",
     {
         "id": 88,
@@ -140,7 +137,7 @@ EVENT = _shown(
         "at": "2025-03-01T12:00:00Z",
     },
 )
-FACETS = _shown(
+FACETS = shown(
     "what there is",
     {
         "count": 3,
@@ -413,7 +410,7 @@ class ListingViewSet(FileActions, ListMixin, RetrieveMixin, CreateMixin, UpdateM
         schema={
             "summary": "List one's own listings",
             "description": "In every status, newest first.",
-            "examples": [_shown("one's own", OWN)],
+            "examples": [shown("one's own", OWN)],
         },
     )
     def mine(self, request: Request) -> Response:
@@ -425,7 +422,7 @@ class ListingViewSet(FileActions, ListMixin, RetrieveMixin, CreateMixin, UpdateM
         schema={
             "summary": "List what waits for review",
             "description": "For moderators, the longest waiting first.",
-            "examples": [_shown("submitted", OWN | {"status": "pending_review", "submitted_at": SUBMITTED})],
+            "examples": [shown("submitted", OWN | {"status": "pending_review", "submitted_at": SUBMITTED})],
         },
     )
     def queue(self, request: Request) -> Response:

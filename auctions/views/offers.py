@@ -14,6 +14,7 @@ from auctions.filters.offers import OfferFilter
 from auctions.models import Offer
 from auctions.serializers.offers import CounterOfferSerializer, CreateOfferSerializer, OfferSerializer
 from auctions.services import offers
+from auctions.views.examples import shown
 from common.permissions import SignedIn
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, command
 
@@ -65,12 +66,8 @@ ABLE = (
 )
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-OFFER = _shown("a buyer's offer", PENDING)
-KINDS = [OFFER, _shown("a bid below the reserve", BID), _shown("a second chance", CHANCE)]
+OFFER = shown("a buyer's offer", PENDING)
+KINDS = [OFFER, shown("a bid below the reserve", BID), shown("a second chance", CHANCE)]
 AMOUNT = OpenApiExample("another amount", value={"amount": "10250.00"}, request_only=True)
 
 
@@ -135,7 +132,7 @@ class OfferViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         + FOR_SALE
         + ABLE
         + "A seller gets 409 `buyer_not_eligible` for what the buyer's account lacks.",
-        examples=[_shown("accepted", ACCEPTED)],
+        examples=[shown("accepted", ACCEPTED)],
     )
     @idempotent
     def accept(self, request: Request, pk: int) -> Response:
@@ -147,7 +144,7 @@ class OfferViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Decline an offer",
         description="By whom it was made to. After the last offer on a bid below the reserve the listing is active "
         "again. " + WHOSE_TURN + IS_PENDING,
-        examples=[_shown("declined", PENDING | DECIDED | {"status": "declined"})],
+        examples=[shown("declined", PENDING | DECIDED | {"status": "declined"})],
     )
     @idempotent
     def decline(self, request: Request, pk: int) -> Response:
@@ -161,7 +158,7 @@ class OfferViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Counter an offer",
         description="By whom it was made to: a new offer with the roles swapped, which has its full time. At most "
         "three times, then 409 `too_many_rounds`. " + WHOSE_TURN + IS_PENDING + FOR_SALE + ABLE,
-        examples=[AMOUNT, _shown("the counter-offer", COUNTER)],
+        examples=[AMOUNT, shown("the counter-offer", COUNTER)],
     )
     @idempotent
     def counter(self, request: Request, pk: int) -> Response:
@@ -175,7 +172,7 @@ class OfferViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Withdraw an offer",
         description="By whoever made it. A buyer's offer that follows from a bid below the reserve binds: 409 "
         "`offer_binding`. " + WHOSE_TURN + IS_PENDING,
-        examples=[_shown("withdrawn", PENDING | DECIDED | {"status": "withdrawn"})],
+        examples=[shown("withdrawn", PENDING | DECIDED | {"status": "withdrawn"})],
     )
     @idempotent
     def withdraw(self, request: Request, pk: int) -> Response:

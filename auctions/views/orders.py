@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,6 +21,7 @@ from auctions.serializers.orders import (
     transports_of_orders,
 )
 from auctions.services import orders
+from auctions.views.examples import sent, shown
 from auctions.views.gate_passes import GatePassActions
 from auctions.views.invoices import InvoiceActions
 from auctions.views.payments import PaymentActions
@@ -83,24 +84,16 @@ EVENT = {
 CHANGE = "auctions.change_order"
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-def _sent(name: str, **value: str) -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True)
-
-
 @extend_schema_view(
     list=extend_schema(
         summary="List orders",
         description="Buyers and sellers see theirs, staff all; the newest first. `invoice` is null for the seller.",
-        examples=[_shown("an unpaid order", UNPAID)],
+        examples=[shown("an unpaid order", UNPAID)],
     ),
     retrieve=extend_schema(
         summary="Read an order",
         description="With what is owed (null for the seller), and how far title and transport are.",
-        examples=[_shown("to be picked up", TO_PICK_UP)],
+        examples=[shown("to be picked up", TO_PICK_UP)],
     ),
 )
 class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, RetrieveMixin, ApiViewSet):
@@ -134,7 +127,7 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
             "not shown what is between the buyer and the house, nor buyers the payout, a lien or why the seller's "
             "documents were rejected. Staff see what happened to the rows that they may view, and which of them did "
             "it.",
-            "examples": [_shown("paid", EVENT)],
+            "examples": [shown("paid", EVENT)],
         },
     )
     def events(self, request: Request, pk: int) -> Response:
@@ -150,8 +143,8 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         "while a payment is being processed, `gate_pass_used` when the car has left, `invalid_transition` when it is "
         "too late.",
         examples=[
-            _sent("why", reason="Both parties agreed."),
-            _shown("cancelled", UNPAID | {"status": "cancelled", "invoice": VOID_INVOICE}),
+            sent("why", reason="Both parties agreed."),
+            shown("cancelled", UNPAID | {"status": "cancelled", "invoice": VOID_INVOICE}),
         ],
     )
     @idempotent
@@ -167,7 +160,7 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         description="By the buyer, instead of a transport: what was not booked yet is cancelled. The invoice is issued "
         "unless there is one. 409 `delivery_decided` when the buyer has chosen before, `invalid_transition` when the "
         "order is over.",
-        examples=[_shown("to be picked up", TO_PICK_UP)],
+        examples=[shown("to be picked up", TO_PICK_UP)],
     )
     @idempotent
     def self_pickup(self, request: Request, pk: int) -> Response:
@@ -183,8 +176,8 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         ". The gate pass is revoked and the seller's payout held until it is resolved. 409 `invalid_transition` when "
         "the order is not paid, disputed already, or over.",
         examples=[
-            _sent("why", reason="The engine is another one."),
-            _shown("disputed", DELIVERED | {"status": "disputed"}),
+            sent("why", reason="The engine is another one."),
+            shown("disputed", DELIVERED | {"status": "disputed"}),
         ],
     )
     @idempotent
@@ -200,9 +193,9 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         description="By finance. `back`: the order goes on where it was. `refund`: the sale is undone, the invoice "
         "credited in full, and a refund of every payment requested. 409 `invalid_transition` when it is not disputed.",
         examples=[
-            _sent("the sale goes on", outcome="back"),
-            _sent("undone", outcome="refund", reason="The engine is another one."),
-            _shown("back", DELIVERED),
+            sent("the sale goes on", outcome="back"),
+            sent("undone", outcome="refund", reason="The engine is another one."),
+            shown("back", DELIVERED),
         ],
     )
     @idempotent
@@ -216,7 +209,7 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         summary="Complete an order",
         description="By the buyer or finance: the car is there and its title is the buyer's. 409 "
         "`title_not_completed`; `invalid_transition` before the delivery and afterwards.",
-        examples=[_shown("completed", DELIVERED | {"status": "completed"})],
+        examples=[shown("completed", DELIVERED | {"status": "completed"})],
     )
     @idempotent
     def complete(self, request: Request, pk: int) -> Response:

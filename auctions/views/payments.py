@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -21,6 +21,7 @@ from auctions.serializers.payments import (
     StartedPaymentSerializer,
 )
 from auctions.services.payments import ADD_PAYMENT, ask_provider, start_payment
+from auctions.views.examples import sent, shown
 from auctions.views.refunds import RefundActions
 from common import clock
 from common.fastlist import FastListMixin
@@ -58,14 +59,6 @@ BY_STRIPE = BY_CARD | {
 DECLINED = BY_CARD | {"status": "failed", "reference": "decline", "failure": "The card was declined."}
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-def _sent(name: str, **value: str) -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True)
-
-
 def _and_ask_provider(method: Any) -> Any:
     """Around `@idempotent`: the payment's row is committed before its provider is asked, and what the provider gives
     its payer (a secret) is asked for again and never stored with the answer."""
@@ -98,11 +91,11 @@ class PaymentActions:
         "or does not answer is `failed`; try again by another. 503 `provider_unavailable` when one that has begun "
         "cannot be asked for.",
         examples=[
-            _sent("a card", provider="sandbox", amount="15825.00"),
-            _sent("a wire", provider="manual", amount="15825.00", reference="WIRE 2025-0303-118"),
-            _shown("on its way", BY_CARD | {"action": None}),
-            _shown("to be confirmed", BY_STRIPE),
-            _shown("a wire", WIRE | {"action": None}),
+            sent("a card", provider="sandbox", amount="15825.00"),
+            sent("a wire", provider="manual", amount="15825.00", reference="WIRE 2025-0303-118"),
+            shown("on its way", BY_CARD | {"action": None}),
+            shown("to be confirmed", BY_STRIPE),
+            shown("a wire", WIRE | {"action": None}),
         ],
     )
     @_and_ask_provider
@@ -121,9 +114,9 @@ class PaymentActions:
     list=extend_schema(
         summary="List payments for orders",
         description="Buyers see their own, staff all; sellers none. The newest first, all attempts.",
-        examples=[_shown("a wire", WIRE), _shown("declined", DECLINED)],
+        examples=[shown("a wire", WIRE), shown("declined", DECLINED)],
     ),
-    retrieve=extend_schema(summary="Read a payment for an order", examples=[_shown("on its way", BY_CARD)]),
+    retrieve=extend_schema(summary="Read a payment for an order", examples=[shown("on its way", BY_CARD)]),
 )
 class PaymentViewSet(RefundActions, FastListMixin, RetrieveMixin, ApiViewSet):
     """Attempts to pay for orders."""

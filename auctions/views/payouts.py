@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework.request import Request
@@ -14,6 +12,7 @@ from auctions.filters.payouts import PayoutFilter
 from auctions.models import Payout
 from auctions.serializers.payouts import PayoutSerializer, PayPayoutSerializer
 from auctions.services import payouts
+from auctions.views.examples import shown
 from common import clock
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
@@ -37,18 +36,14 @@ DUE = {
 PAID = DUE | {"status": "paid", "reference": "W-2025-0311", "paid_at": "2025-03-08T08:30:12.503301Z", "paid_by": 11}
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
 @extend_schema_view(
     list=extend_schema(
         summary="List payouts",
         description="The newest first. `due` from the day on which the papers of a paid car were received, `held` "
         "while a dispute is open.",
-        examples=[_shown("a payout that is due", DUE)],
+        examples=[shown("a payout that is due", DUE)],
     ),
-    retrieve=extend_schema(summary="Read a payout", examples=[_shown("a payout that was paid", PAID)]),
+    retrieve=extend_schema(summary="Read a payout", examples=[shown("a payout that was paid", PAID)]),
 )
 class PayoutViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     """What one gets for the cars that one sold; finance sees all. For a buyer they do not exist."""
@@ -71,7 +66,7 @@ class PayoutViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         "held, cancelled or paid already.",
         examples=[
             OpenApiExample("a wire", value={"reference": "W-2025-0311"}, request_only=True),
-            _shown("paid", PAID),
+            shown("paid", PAID),
         ],
     )
     @idempotent

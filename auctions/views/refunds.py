@@ -16,6 +16,7 @@ from auctions.filters.refunds import RefundFilter
 from auctions.models import Refund
 from auctions.serializers.refunds import RejectRefundSerializer, RequestRefundSerializer, SaleRefundSerializer
 from auctions.services import refunds
+from auctions.views.examples import shown
 from common import clock
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
@@ -48,11 +49,7 @@ DONE = APPROVED | {
 }
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-ROW = _shown("a refund that is done", DONE)
+ROW = shown("a refund that is done", DONE)
 
 
 class RefundActions:
@@ -75,7 +72,7 @@ class RefundActions:
             OpenApiExample(
                 "some of it", value={"amount": "450.00", "reason": "The transport was cancelled."}, request_only=True
             ),
-            _shown("asked for", REQUESTED),
+            shown("asked for", REQUESTED),
         ],
     )
     @idempotent
@@ -112,7 +109,7 @@ class RefundViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         "refund that is done posts a credit note over what had not been paid beyond the invoice. Above the limit "
         "(`meta.limit`) who asked for it gets 403 `second_person_needed`. 409 `invalid_transition` when it was decided "
         "before.",
-        examples=[_shown("by card", APPROVED), _shown("by wire", DONE)],
+        examples=[shown("by card", APPROVED), shown("by wire", DONE)],
     )
     @idempotent
     def approve(self, request: Request, pk: int) -> Response:
@@ -126,7 +123,7 @@ class RefundViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         description="The money stays, and may be asked for again. 409 `invalid_transition` when it was decided before.",
         examples=[
             OpenApiExample("why", value={"reason": "The car was as described."}, request_only=True),
-            _shown("rejected", REQUESTED | {"status": "rejected", "decided_by": 12}),
+            shown("rejected", REQUESTED | {"status": "rejected", "decided_by": 12}),
         ],
     )
     @idempotent
@@ -140,7 +137,7 @@ class RefundViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Send a refund again",
         description="One that failed, as another attempt for the provider; it has stayed reserved. 409 "
         "`invalid_transition` when it did not fail.",
-        examples=[_shown("on its way again", APPROVED | {"status": "in_transit", "attempt": 2})],
+        examples=[shown("on its way again", APPROVED | {"status": "in_transit", "attempt": 2})],
     )
     @idempotent
     def retry(self, request: Request, pk: int) -> Response:

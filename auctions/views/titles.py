@@ -19,6 +19,7 @@ from auctions.serializers.titles import (
     TitleTransferSerializer,
 )
 from auctions.services import titles
+from auctions.views.examples import shown
 from common import clock
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
@@ -49,17 +50,13 @@ REFUSED = (
 )
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
 @extend_schema_view(
     list=extend_schema(
         summary="List title transfers",
         description="The newest first. One begins when an order is paid, and is due by the days of the title's state.",
-        examples=[_shown("awaited from the seller", AWAITED)],
+        examples=[shown("awaited from the seller", AWAITED)],
     ),
-    retrieve=extend_schema(summary="Read a title transfer", examples=[_shown("completed", COMPLETED)]),
+    retrieve=extend_schema(summary="Read a title transfer", examples=[shown("completed", COMPLETED)]),
 )
 class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     """The titles of what one sells and buys; staff see all, and those who change them move them."""
@@ -85,7 +82,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Receive the seller's documents",
         description="For the first time, or others after a rejection. The order goes on to title processing, and the "
         "seller's payout is due. " + REFUSED,
-        examples=[_shown("received", RECEIVED)],
+        examples=[shown("received", RECEIVED)],
     )
     @idempotent
     def receive(self, request: Request, pk: int) -> Response:
@@ -96,7 +93,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         response=TitleTransferSerializer,
         summary="Begin to review the documents",
         description=REFUSED,
-        examples=[_shown("under review", RECEIVED | {"status": "under_review"})],
+        examples=[shown("under review", RECEIVED | {"status": "under_review"})],
     )
     @idempotent
     def review(self, request: Request, pk: int) -> Response:
@@ -111,7 +108,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         description="The seller is asked for others, and why. " + REFUSED,
         examples=[
             OpenApiExample("unsigned", value={"reason": "The signature is missing."}, request_only=True),
-            _shown("rejected", RECEIVED | {"status": "rejected_documents"}),
+            shown("rejected", RECEIVED | {"status": "rejected_documents"}),
         ],
     )
     @idempotent
@@ -127,7 +124,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         description="Somebody has a claim on the vehicle, which must be released first. " + REFUSED,
         examples=[
             OpenApiExample("a bank", value={"lien_holder": "First Bank of Albany"}, request_only=True),
-            _shown("waiting", RECEIVED | {"status": "lien_pending", "lien_holder": "First Bank of Albany"}),
+            shown("waiting", RECEIVED | {"status": "lien_pending", "lien_holder": "First Bank of Albany"}),
         ],
     )
     @idempotent
@@ -140,7 +137,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         url_path="release-lien",
         summary="Release the lien",
         description="The title is ready. " + REFUSED,
-        examples=[_shown("ready", RECEIVED | {"status": "ready", "lien_holder": "First Bank of Albany"})],
+        examples=[shown("ready", RECEIVED | {"status": "ready", "lien_holder": "First Bank of Albany"})],
     )
     @idempotent
     def release_lien(self, request: Request, pk: int) -> Response:
@@ -151,7 +148,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         response=TitleTransferSerializer,
         summary="Find the documents in order",
         description="After the review; a lien that is pending is released instead. " + REFUSED,
-        examples=[_shown("ready", RECEIVED | {"status": "ready"})],
+        examples=[shown("ready", RECEIVED | {"status": "ready"})],
     )
     @idempotent
     def ready(self, request: Request, pk: int) -> Response:
@@ -165,7 +162,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         description=REFUSED,
         examples=[
             OpenApiExample("by parcel", value={"tracking_reference": "1Z999AA10123456784"}, request_only=True),
-            _shown("sent", SENT),
+            shown("sent", SENT),
         ],
     )
     @idempotent
@@ -179,7 +176,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         description="The buyer has the title: the vehicle moves to the buyer's garage with its timeline. 409 "
         "`vehicle_not_the_sellers` when somebody else owns it there, or it was archived; `refund_in_progress` while a "
         "refund is on its way. " + REFUSED,
-        examples=[_shown("completed", COMPLETED)],
+        examples=[shown("completed", COMPLETED)],
     )
     @idempotent
     def complete(self, request: Request, pk: int) -> Response:

@@ -23,6 +23,7 @@ from auctions.serializers.transport import (
     TransportOrderSerializer,
 )
 from auctions.services import transport
+from auctions.views.examples import shown
 from common import clock
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, command
@@ -61,17 +62,13 @@ MOVED = "409 `invalid_transition` from another status"
 ON_HOLD = MOVED + ", `order_on_hold` while the order is disputed."
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
 @extend_schema_view(
     list=extend_schema(
         summary="List transport orders",
         description="The newest first. Sellers see who comes for the car, and neither address nor prices.",
-        examples=[_shown("a quote", QUOTED)],
+        examples=[shown("a quote", QUOTED)],
     ),
-    retrieve=extend_schema(summary="Read a transport order", examples=[_shown("assigned", ASSIGNED)]),
+    retrieve=extend_schema(summary="Read a transport order", examples=[shown("assigned", ASSIGNED)]),
     create=extend_schema(
         summary="Ask for a quote of transport",
         description="By the buyer of an order that is neither paid nor invoiced: 422 `does_not_exist` for one that is "
@@ -82,7 +79,7 @@ def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
                 value={"order": 31, "delivery_address": "1 Main Street, Boston, MA 02108"},
                 request_only=True,
             ),
-            _shown("asked", REQUESTED),
+            shown("asked", REQUESTED),
         ],
     ),
 )
@@ -132,7 +129,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         "`delivery_before_pickup`. 409 `delivery_decided` when the order is not to be paid any more. " + MOVED + ".",
         examples=[
             OpenApiExample("450", value={"quoted_price": "450.00", **DATES}, request_only=True),
-            _shown("quoted", QUOTED),
+            shown("quoted", QUOTED),
         ],
     )
     @idempotent
@@ -149,7 +146,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         "`delivery_decided` when the order is not to be paid any more. " + MOVED + ".",
         examples=[
             OpenApiExample("at this price", value={"quoted_price": "450.00"}, request_only=True),
-            _shown("booked", BOOKED),
+            shown("booked", BOOKED),
         ],
     )
     @idempotent
@@ -163,7 +160,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Assign a carrier",
         description="Or another one, until the car is picked up. The order's transport is scheduled. 409 "
         "`order_not_paid`. " + ON_HOLD,
-        examples=[OpenApiExample("with a driver", value=DRIVER, request_only=True), _shown("assigned", ASSIGNED)],
+        examples=[OpenApiExample("with a driver", value=DRIVER, request_only=True), shown("assigned", ASSIGNED)],
     )
     @idempotent
     def assign(self, request: Request, pk: int) -> Response:
@@ -176,7 +173,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Pick the car up",
         description="On the order's gate pass, which is used with it unless the gate did. 409 `gate_pass_missing` when "
         "it was revoked. " + MOVED + ".",
-        examples=[_shown("picked up", PICKED_UP)],
+        examples=[shown("picked up", PICKED_UP)],
     )
     @idempotent
     def pick_up(self, request: Request, pk: int) -> Response:
@@ -187,7 +184,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         response=TransportOrderSerializer,
         summary="Depart",
         description="The order is in transit. " + ON_HOLD,
-        examples=[_shown("on the road", PICKED_UP | {"status": "in_transit"})],
+        examples=[shown("on the road", PICKED_UP | {"status": "in_transit"})],
     )
     @idempotent
     def depart(self, request: Request, pk: int) -> Response:
@@ -201,7 +198,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         description="The order is delivered. " + ON_HOLD,
         examples=[
             OpenApiExample("for less", value={"final_price": "430.00"}, request_only=True),
-            _shown("delivered", DELIVERED),
+            shown("delivered", DELIVERED),
         ],
     )
     @idempotent
@@ -218,7 +215,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         "again. " + ON_HOLD,
         examples=[
             OpenApiExample("why", value={"reason": "The carrier has no room."}, request_only=True),
-            _shown("cancelled", QUOTED | {"status": "cancelled"}),
+            shown("cancelled", QUOTED | {"status": "cancelled"}),
         ],
     )
     @idempotent

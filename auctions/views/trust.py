@@ -21,6 +21,7 @@ from auctions.serializers.trust import (
     audit_json,
 )
 from auctions.services import audit, corrections
+from auctions.views.examples import shown
 from common.pagination import CursorPagination
 from common.permissions import HasPerm, Public, SignedIn
 from common.views import command, conditional, reading
@@ -89,10 +90,6 @@ CORRECTED = {
 }
 
 
-def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
 REASON = OpenApiExample("a typing error", value={"reason": "One zero too many."}, request_only=True)
 REPLAYED = (
     "The bids that stand are replayed without it: price, leader and `bid_count` may fall, also to nothing, and a "
@@ -120,11 +117,11 @@ class AuditActions:
             "Published rows are exactly what their hashes are made of, so that everybody can recompute the chain; a "
             "maximum enters as a commitment, for which its bidder holds the receipt.",
             "examples": [
-                _shown(
+                shown(
                     "published",
                     {"view": "public", "valid": True, "head": HEAD, "next_after": None, "rows": [PUBLIC_ROW]},
                 ),
-                _shown(
+                shown(
                     "to staff",
                     {
                         "view": "staff",
@@ -154,7 +151,7 @@ class AuditActions:
             "description": "What one committed to in this auction, with the salts, the oldest first. Keep them: the "
             "log that is published after the end shows the same commitments, each the hex SHA-256 of `text` "
             "(`salt|bidder|amount|reason`, where bidder is one's own id), so nobody can have changed the amount.",
-            "examples": [_shown("a receipt", RECEIPT)],
+            "examples": [shown("a receipt", RECEIPT)],
         },
     )
     def receipts(self: Any, request: Request, pk: int) -> Response:
@@ -176,7 +173,7 @@ class CorrectionActions:
         summary="Retract one's own bid",
         description="Within an hour after it was placed, and with more than 12 hours left until the end: else 409 "
         "`retraction_too_late`. Only while the auction is live. The bids of others are 404. " + REPLAYED,
-        examples=[REASON, _shown("retracted", CORRECTED)],
+        examples=[REASON, shown("retracted", CORRECTED)],
     )
     @idempotent
     def retract(self: Any, request: Request, pk: UUID) -> Response:
@@ -190,7 +187,7 @@ class CorrectionActions:
         response=CorrectionSerializer,
         summary="Void a bid",
         description="By moderators, at any time before the end, also while the auction is paused. " + REPLAYED,
-        examples=[REASON, _shown("voided", CORRECTED)],
+        examples=[REASON, shown("voided", CORRECTED)],
     )
     @idempotent
     def void(self: Any, request: Request, pk: UUID) -> Response:
