@@ -324,7 +324,8 @@ def test_what_cannot_be_meant_is_refused(
     api: APIClient, url: str, status: int, code: str, query: str, headers: dict[str, str]
 ) -> None:
     answer = api.get(url + query, **headers)
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (status, code)
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    assert answer.json()["errors"][0]["code"] == code
 
 
 def test_what_is_not_there_and_what_is_hidden_answer_alike(api: APIClient, url: str) -> None:

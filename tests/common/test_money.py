@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.money import Amounts, priced, to_cents, total_of
+from common.money import Amounts, money_text, priced, to_cents, total_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,7 @@ def test_a_total_is_the_sum_of_what_its_lines_show(lines: list[tuple[Decimal, De
     total = total_of(amounts)
     assert total.gross == sum((line.net + line.tax for line in amounts), Decimal(0))
     assert all(part == to_cents(part) for part in total)
+
+
+def test_an_amount_is_written_with_its_currency() -> None:
+    assert money_text(Decimal("1100"), "USD") == "1,100.00 USD"
