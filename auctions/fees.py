@@ -2,7 +2,7 @@
 the same functions.
 
 A schedule is JSON as `auctions.services.snapshots` writes it onto an auction, decimals as texts. Every line is rounded
-half up once, and the total is the sum of the rounded lines (settlement.md, "Money" and "Fees").
+half up once, and the total is the sum of the rounded lines (docs/settlement.md, "Money").
 """
 
 from __future__ import annotations
