@@ -63,7 +63,7 @@ class PayoutViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         response=PayoutSerializer,
         summary="Pay a payout",
         description="Writes down that the money was sent, by the bank's reference. 409 `invalid_transition` when it is "
-        "held, cancelled or paid already.",
+        "held, cancelled or paid already, `money_goes_back` while a refund of the order is on its way.",
         examples=[
             OpenApiExample("a wire", value={"reference": "W-2025-0311"}, request_only=True),
             shown("paid", PAID),
