@@ -18,7 +18,7 @@ from accounts.models import User
 from auctions.models import Invoice, Listing, Order, Refund, TitleDeadline, TitleTransfer
 from auctions.models.delivery import TITLE_OVER
 from auctions.models.orders import DEAD_ORDER
-from auctions.services.payouts import make_payout
+from auctions.services.payouts import MoneyGoesBack, make_payout
 from auctions.services.progress import advance, require_no_dispute
 from auctions.services.settling import (
     GOING_BACK,
@@ -51,13 +51,6 @@ class SaleUndone(Conflict):
 
     code = "sale_undone"
     detail = "What was paid for this order was refunded."
-
-
-class RefundInProgress(Conflict):
-    """It may be all that was paid."""
-
-    code = "refund_in_progress"
-    detail = "A refund of this order is on its way."
 
 
 def open_title(order: Order, listing: Listing, *, actor: User | None, now: datetime) -> TitleTransfer:
@@ -142,15 +135,14 @@ def send_title(*, title_id: int, tracking_reference: str, actor: User, now: date
 
 @transaction.atomic
 def complete_title(*, title_id: int, actor: User, now: datetime) -> TitleTransfer:
-    """The buyer has the title, and with it the vehicle in the garage, timeline and all. Raises RefundInProgress and
+    """The buyer has the title, and with it the vehicle in the garage, timeline and all. Raises MoneyGoesBack and
     NotTheSellers too."""
     _lock_people(title_id)
     order, title = _lock_title(title_id)
     _step(title, Status.COMPLETED, actor=actor, now=now, completed_at=now)
     if Refund.objects.filter(order=order, status__in=GOING_BACK).exists():
-        raise RefundInProgress
+        raise MoneyGoesBack
     _give_vehicle(order, actor=actor, now=now)
-    make_payout(order, actor=actor, now=now)  # Where a refund stood against it when the documents came.
     return title
 
 

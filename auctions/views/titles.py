@@ -174,7 +174,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         response=TitleTransferSerializer,
         summary="Complete a title transfer",
         description="The buyer has the title: the vehicle moves to the buyer's garage with its timeline. 409 "
-        "`vehicle_not_the_sellers` when somebody else owns it there, or it was archived; `refund_in_progress` while a "
+        "`vehicle_not_the_sellers` when somebody else owns it there, or it was archived; `money_goes_back` while a "
         "refund is on its way. " + REFUSED,
         examples=[shown("completed", COMPLETED)],
     )
