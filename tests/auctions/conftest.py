@@ -1,4 +1,4 @@
-"""Fixtures of the tests of listings' files."""
+"""Fixtures of auctions' tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auctions.models import Listing
 from tests.auctions.factories import ListingFactory
+from tests.conftest import MakeUser
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +33,13 @@ def listing(user: User) -> Listing:
 def seller(user: User, as_user: Callable[[User], APIClient]) -> APIClient:
     """Signed in as the one who sells `listing`."""
     return as_user(user)
+
+
+@pytest.fixture
+def finance(make_user: MakeUser) -> User:
+    return make_user(roles=["finance"])
+
+
+@pytest.fixture
+def finance_client(finance: User, as_user: Callable[[User], APIClient]) -> APIClient:
+    return as_user(finance)

@@ -43,14 +43,6 @@ def complete_listing(**fields: Any) -> Listing:
     return listing
 
 
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
-
-
-def refusal(answer: Any) -> tuple[int, str]:
-    return answer.status_code, error(answer)["code"]
-
-
 def ids(answer: Any) -> list[int]:
     assert answer.status_code == 200, answer.content
     return [row["id"] for row in answer.json()["results"]]

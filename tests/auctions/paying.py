@@ -69,9 +69,3 @@ def deliver(client: APIClient, body: bytes, *, at: datetime | None = None, signa
     """Post a webhook of the sandbox, signed unless told otherwise."""
     header = signed(body, at=at or timezone.now()) if signature is None else signature
     return client.post(SANDBOX, data=body, content_type="application/json", headers={SIGNATURE_HEADER: header})
-
-
-def error(answer: Any) -> dict[str, Any]:
-    """The first error of an answer."""
-    found: dict[str, Any] = answer.json()["errors"][0]
-    return found

@@ -16,6 +16,7 @@ from auctions.models import Auction, Listing, Order
 from auctions.services import auctions
 from auctions.services.bids import AuctionEnded, place_bid
 from auctions.services.states import lock_listing
+from tests.answers import refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory
 
 pytestmark = pytest.mark.django_db
@@ -44,10 +45,6 @@ def post(client: APIClient, auction: Auction, verb: str, **body: Any) -> Any:
     answer = client.post(f"{URL}/{auction.pk}/{verb}", body)
     auction.refresh_from_db()
     return answer
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 def bid(auction: Auction, amount: int = 1500) -> None:

@@ -19,6 +19,7 @@ from auctions.services.auctions import pause_auction
 from auctions.services.bids import AuctionEnded, BidAnswer, BidTooLow, _standing, place_bid
 from auctions.services.corrections import void_bid
 from auctions.services.offers import exposure_of
+from tests.answers import error, refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, OrderFactory
 from tests.auctions.trust import closed
 
@@ -48,14 +49,6 @@ def bid(auction: Auction, amount: str, user: User | None = None, at: datetime | 
     clock = {"clock": lambda: at} if at else {}
     user = user or BidderFactory()
     return place_bid(user_id=user.pk, auction_id=auction.pk, amount=Decimal(amount), **clock)  # type: ignore[arg-type]
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, error(answer)["code"]
 
 
 def rows(answer: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auctions.models import Auction, AuctionBidder, Listing, Order
 from auctions.services.bids import place_bid
+from tests.answers import error, refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, OrderFactory
 
 pytestmark = pytest.mark.django_db
@@ -41,14 +42,6 @@ def path(auction: Auction) -> str:
 
 def bid(auction: Auction, amount: int) -> None:
     place_bid(user_id=BidderFactory().pk, auction_id=auction.pk, amount=Decimal(amount))
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, error(answer)["code"]
 
 
 def test_buying_ends_the_auction_and_makes_the_order(client: APIClient, auction: Auction, buyer: User) -> None:

@@ -14,6 +14,7 @@ from auctions.fees import DEFAULT_SCHEDULE
 from auctions.models import FeeSchedule
 from auctions.services import fees
 from auctions.services.snapshots import fee_snapshot
+from tests.answers import error
 from tests.auctions.factories import AuctionFactory
 
 pytestmark = pytest.mark.django_db
@@ -40,10 +41,6 @@ def present(db: None) -> FeeSchedule:
 @pytest.fixture
 def coming(present: FeeSchedule) -> FeeSchedule:
     return FeeSchedule.objects.create(name="Next", **DEFAULT_SCHEDULE, valid_from=datetime(2099, 1, 1, tzinfo=UTC))
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_finance_lays_down_a_schedule_and_changes_it_until_its_time(client: APIClient) -> None:

@@ -14,6 +14,7 @@ from auctions.models import GatePass, Invoice, Order, Refund, SettlementEvent
 from auctions.services import gate_passes
 from auctions.services.orders import choose_self_pickup, dispute_order, resolve_dispute
 from auctions.services.settling import lock_order
+from tests.answers import refused
 from tests.auctions.deliveries import history, paid_order, pass_for, pay, staff, transport_of
 from tests.auctions.factories import BidderFactory, OrderFactory, PaymentFactory
 from tests.factories import UserFactory
@@ -34,10 +35,6 @@ def gate(as_user: Any, make_user: Any) -> APIClient:
 
 def use(client: APIClient, code: str, **headers: str) -> Any:
     return client.post(f"/api/gate-passes/{code}/use", headers=headers)
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 @transaction.atomic

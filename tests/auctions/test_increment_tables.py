@@ -12,6 +12,7 @@ from auctions.increments import DEFAULT_TIERS, EBAY_TIERS
 from auctions.models import IncrementTable
 from auctions.services import increments
 from auctions.services.snapshots import default_tiers
+from tests.answers import error
 from tests.auctions.factories import AuctionFactory
 from tests.concurrency.race import race
 
@@ -30,10 +31,6 @@ def default(db: None) -> IncrementTable:
     """The only table that there is."""
     IncrementTable.objects.all().delete()
     return IncrementTable.objects.create(name="Vehicles", tiers=DEFAULT_TIERS, is_default=True)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_a_moderator_adds_and_changes_a_table(client: APIClient) -> None:

@@ -16,8 +16,9 @@ from cars.models import Vehicle
 from cars.services import VinAnswer
 from cars.vin import validate
 from common.http import OutsideError
+from tests.answers import error, refused
 from tests.auctions.factories import ListingFactory
-from tests.auctions.listings import COMPLETE, URL, VIN, error, refusal
+from tests.auctions.listings import COMPLETE, URL, VIN
 from tests.factories import UserFactory, VehicleFactory
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +117,7 @@ def test_the_sellers_own_vehicle_is_used_and_its_blanks_are_filled(seller: APICl
 
 def test_the_vehicle_of_somebody_else_is_refused(seller: APIClient) -> None:
     ListingFactory(vehicle=VehicleFactory(owner=UserFactory(), vin=VIN), status="active")
-    assert refusal(seller.post(URL, COMPLETE, format="json")) == (409, "vin_in_use")
+    assert refused(seller.post(URL, COMPLETE, format="json")) == (409, "vin_in_use")
 
 
 def test_a_vehicle_without_an_owner_is_left_as_it_is(seller: APIClient) -> None:
@@ -131,7 +132,7 @@ def test_a_vehicle_without_an_owner_is_left_as_it_is(seller: APIClient) -> None:
 def test_a_vehicle_is_listed_once_at_a_time(seller: APIClient, user: User, status: str) -> None:
     listing = ListingFactory(seller=user, vehicle__vin=VIN, status=status)
     answer = seller.post(URL, COMPLETE, format="json")
-    assert refusal(answer) == (409, "vehicle_listed")
+    assert refused(answer) == (409, "vehicle_listed")
     assert error(answer)["meta"] == {"listing": listing.pk}
 
 
@@ -139,13 +140,13 @@ def test_anothers_listing_of_an_unowned_vehicle_is_not_named(seller: APIClient) 
     vehicle = VehicleFactory(owner=None, vin=VIN)
     ListingFactory(seller=UserFactory(), vehicle=vehicle, status="draft")
     answer = seller.post(URL, COMPLETE, format="json")
-    assert refusal(answer) == (409, "vehicle_listed")
+    assert refused(answer) == (409, "vehicle_listed")
     assert "meta" not in error(answer)
 
 
 def test_a_vin_is_listed_once_even_when_its_vehicle_left_the_garage(seller: APIClient) -> None:
     ListingFactory(vehicle__vin=VIN, vehicle__archived_at=timezone.now())
-    assert refusal(seller.post(URL, COMPLETE, format="json")) == (409, "vehicle_listed")
+    assert refused(seller.post(URL, COMPLETE, format="json")) == (409, "vehicle_listed")
 
 
 @pytest.mark.parametrize("status", ["archived", "sold", "rejected"])
@@ -156,19 +157,19 @@ def test_a_sale_that_is_over_stands_in_nobodys_way(seller: APIClient, user: User
 
 def test_short_numbers_need_a_reason(seller: APIClient) -> None:
     body = {**COMPLETE, "vin": "9110300123"}
-    assert refusal(seller.post(URL, body, format="json")) == (422, "invalid_vin")
+    assert refused(seller.post(URL, body, format="json")) == (422, "invalid_vin")
     answer = seller.post(URL, {**body, "vin_exempt_reason": "Built in 1971."}, format="json")
     assert (answer.status_code, answer.json()["vin"]) == (201, "9110300123")
 
 
 def test_without_a_verified_address_nothing_is_listed(as_user: Any) -> None:
     client = as_user(UserFactory(email_verified_at=None))
-    assert refusal(client.post(URL, COMPLETE, format="json")) == (403, "email_not_verified")
-    assert refusal(client.post(URL, {}, format="json")) == (403, "email_not_verified")
+    assert refused(client.post(URL, COMPLETE, format="json")) == (403, "email_not_verified")
+    assert refused(client.post(URL, {}, format="json")) == (403, "email_not_verified")
 
 
 def test_strangers_sign_in_first(api: APIClient) -> None:
-    assert refusal(api.post(URL, COMPLETE, format="json")) == (401, "not_authenticated")
+    assert refused(api.post(URL, COMPLETE, format="json")) == (401, "not_authenticated")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_what_the_schema_does_not_allow_is_400(seller: APIClient, change: dict[s
     ],
 )
 def test_what_makes_no_sense_is_422(seller: APIClient, change: dict[str, Any], code: str) -> None:
-    assert refusal(seller.post(URL, COMPLETE | change, format="json")) == (422, code)
+    assert refused(seller.post(URL, COMPLETE | change, format="json")) == (422, code)
     assert not Vehicle.objects.exists()
 
 

@@ -16,8 +16,9 @@ from accounts.models import User
 from auctions.filters.listings import ListingFilter
 from auctions.models import Auction, Listing
 from auctions.services.search import ordered
+from tests.answers import refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory
-from tests.auctions.listings import URL, add_photo, ids, refusal
+from tests.auctions.listings import URL, add_photo, ids
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -216,7 +217,7 @@ def test_a_made_up_cursor_is_400(api: APIClient, cursor: str) -> None:
     for order in ("price", "ending_soon", "newest"):
         answer = api.get(f"{URL}?ordering={order}&cursor={cursor}")
         assert answer.status_code in (200, 400), answer.content
-    assert refusal(api.get(f"{URL}?ordering=price&cursor=n@1")) == (400, "invalid_cursor")
+    assert refused(api.get(f"{URL}?ordering=price&cursor=n@1")) == (400, "invalid_cursor")
 
 
 def test_a_page_costs_the_same_number_of_queries_whatever_its_length(

@@ -12,8 +12,9 @@ from accounts.models import Notification, User
 from auctions.models import Listing
 from auctions.services.states import LISTING_MOVES
 from cars.models import Vehicle
+from tests.answers import error, refused
 from tests.auctions.factories import ListingFactory
-from tests.auctions.listings import URL, VIN, add_photo, complete_listing, error, refusal
+from tests.auctions.listings import URL, VIN, add_photo, complete_listing
 from tests.auctions.test_listings import listing_in
 from tests.factories import UserFactory, VehicleFactory
 
@@ -48,7 +49,7 @@ def test_each_command_is_for_its_statuses(seller: APIClient, user: User, verb: s
         event = listing.events.get()
         assert (event.kind, event.old, event.new, event.actor) == ("status", status, to, user)
     else:
-        assert refusal(answer) == (409, "invalid_transition")
+        assert refused(answer) == (409, "invalid_transition")
         meta = error(answer)["meta"]
         assert (meta["from"], meta["to"]) == (status, to)
         assert set(meta["allowed"]) <= {str(move) for move in LISTING_MOVES.get(status, ())} - {to}
@@ -101,9 +102,9 @@ def test_a_deployment_may_do_without_reviews(seller: APIClient, user: User, sett
 def test_a_vehicle_that_is_anothers_by_now_is_not_listed(seller: APIClient, user: User, verb: str) -> None:
     listing = complete_listing(seller=user, status="draft" if verb == "submit" else "archived")
     Vehicle.objects.update(owner=UserFactory())
-    assert refusal(seller.post(f"{URL}/{listing.pk}/{verb}")) == (409, "vin_in_use")
+    assert refused(seller.post(f"{URL}/{listing.pk}/{verb}")) == (409, "vin_in_use")
     Vehicle.objects.update(owner=user, archived_at=timezone.now())
-    assert refusal(seller.post(f"{URL}/{listing.pk}/{verb}")) == (409, "vehicle_archived")
+    assert refused(seller.post(f"{URL}/{listing.pk}/{verb}")) == (409, "vehicle_archived")
 
 
 def test_a_vehicle_that_is_listed_anew_is_not_relisted(seller: APIClient, user: User) -> None:
@@ -111,7 +112,7 @@ def test_a_vehicle_that_is_listed_anew_is_not_relisted(seller: APIClient, user: 
     old = ListingFactory(seller=user, vehicle=vehicle, status="archived")
     new = ListingFactory(seller=user, vehicle=vehicle, status="active")
     answer = seller.post(f"{URL}/{old.pk}/relist")
-    assert refusal(answer) == (409, "vehicle_listed")
+    assert refused(answer) == (409, "vehicle_listed")
     assert error(answer)["meta"] == {"listing": new.pk}
 
 
@@ -119,7 +120,7 @@ def test_a_suspended_listing_is_archived_by_moderators_alone(
     seller: APIClient, user: User, as_user: Any, make_user: Any
 ) -> None:
     url = f"{URL}/{ListingFactory(seller=user, status='suspended').pk}/archive"
-    assert refusal(seller.post(url)) == (403, "permission_denied")
+    assert refused(seller.post(url)) == (403, "permission_denied")
     assert as_user(make_user(roles=["moderator"])).post(url).json()["status"] == "archived"
     told = Notification.objects.get()
     assert (told.user, told.kind, told.title) == (
@@ -149,4 +150,4 @@ def test_only_the_seller_submits(as_user: Any, make_user: Any, other_user: User,
 def test_a_command_takes_no_members(seller: APIClient, admin_user: User, as_user: Any, user: User, verb: str) -> None:
     client = seller if verb in COMMANDS else as_user(admin_user)
     answer = client.post(f"{URL}/{ListingFactory(seller=user).pk}/{verb}", {"status": "active"}, format="json")
-    assert refusal(answer) == (400, "unknown_field")
+    assert refused(answer) == (400, "unknown_field")

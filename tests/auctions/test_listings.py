@@ -13,8 +13,9 @@ from accounts.models import SellerProfile, User
 from auctions.models import Listing, ListingEvent
 from cars.models import Vehicle, VehicleEvent
 from cars.services import record_event
+from tests.answers import error, refused
 from tests.auctions.factories import AuctionFactory, ListingFactory
-from tests.auctions.listings import URL, VIN, add_photo, error, ids, refusal
+from tests.auctions.listings import URL, VIN, add_photo, ids
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -189,7 +190,7 @@ def test_on_the_marketplace_nothing_else_changes(
 ) -> None:
     listing = ListingFactory(seller=user, reserve_price=2000, buy_now_price=4000)
     answer = seller.patch(f"{URL}/{listing.pk}", {"description": "New", **change}, format="json")
-    assert refusal(answer) == (409, code)
+    assert refused(answer) == (409, code)
     assert error(answer)["attr"] == next(iter(change))
     assert Listing.objects.get().description == ""
 
@@ -205,15 +206,15 @@ def test_a_price_that_was_not_there_cannot_be_added_on_the_marketplace(
 def test_lowered_prices_must_not_contradict_each_other(seller: APIClient, user: User) -> None:
     url = f"{URL}/{ListingFactory(seller=user, reserve_price=2000, buy_now_price=4000).pk}"
     answer = seller.patch(url, {"buy_now_price": "2000.00"}, format="json")
-    assert refusal(answer) == (422, "buy_now_not_above_reserve")
-    assert refusal(seller.patch(url, {"reserve_price": "999.99"}, format="json")) == (422, "reserve_below_start")
+    assert refused(answer) == (422, "buy_now_not_above_reserve")
+    assert refused(seller.patch(url, {"reserve_price": "999.99"}, format="json")) == (422, "reserve_below_start")
 
 
 @pytest.mark.parametrize("change", [{"reserve_price": "1500.00"}, {"buy_now_price": "3000.00"}, {"make": "Kia"}])
 def test_in_an_auction_only_the_text_changes(seller: APIClient, user: User, change: dict[str, Any]) -> None:
     url = f"{URL}/{listing_in('in_auction', seller=user, reserve_price=2000, buy_now_price=4000).pk}"
     answer = seller.patch(url, change, format="json")
-    assert refusal(answer) == (409, "listing_locked")
+    assert refused(answer) == (409, "listing_locked")
     meta = {"status": "in_auction", "fields": list(change), "allowed": ["description"]}
     assert error(answer)["meta"] == meta
     assert seller.patch(url, {"description": "New tyres."}, format="json").status_code == 200
@@ -223,7 +224,7 @@ def test_in_an_auction_only_the_text_changes(seller: APIClient, user: User, chan
 def test_other_listings_do_not_change(seller: APIClient, user: User, status: str) -> None:
     url = f"{URL}/{listing_in(status, seller=user).pk}"
     for body in ({"description": "New"}, {"make": "Honda"}):
-        assert refusal(seller.patch(url, body, format="json")) == (409, "listing_locked")
+        assert refused(seller.patch(url, body, format="json")) == (409, "listing_locked")
 
 
 def test_a_change_is_remembered_without_its_amounts(seller: APIClient, user: User) -> None:
@@ -284,7 +285,7 @@ def test_other_listings_are_archived(seller: APIClient, user: User, status: str)
 def test_what_is_sold_or_in_an_auction_stays(seller: APIClient, user: User, status: str) -> None:
     listing = listing_in(status, seller=user)
     answer = seller.delete(f"{URL}/{listing.pk}")
-    assert refusal(answer) == (409, "invalid_transition")
+    assert refused(answer) == (409, "invalid_transition")
     assert (error(answer)["meta"]["from"], error(answer)["meta"]["to"]) == (status, "archived")
 
 
@@ -296,7 +297,7 @@ def test_ones_own_listings_are_found_in_every_status(seller: APIClient, user: Us
     ListingFactory()
     assert ids(seller.get(f"{URL}/mine")) == own[::-1]
     assert ids(seller.get(f"{URL}/mine?status=draft")) == [own[4]]
-    assert refusal(seller.get(f"{URL}/mine?status=gone")) == (400, "invalid")
+    assert refused(seller.get(f"{URL}/mine?status=gone")) == (400, "invalid")
 
 
 def test_ones_own_listings_need_a_sign_in(api: APIClient) -> None:

@@ -13,8 +13,9 @@ from rest_framework.test import APIClient
 from accounts.models import Notification, User
 from auctions.models import Auction, AuctionEvent, Listing
 from cars.models import Vehicle, VehicleEvent
+from tests.answers import error, refused
 from tests.auctions.factories import AuctionFactory, ListingFactory
-from tests.auctions.listings import URL, error, ids, refusal
+from tests.auctions.listings import URL, ids
 from tests.auctions.test_listings import listing_in
 from tests.factories import UserFactory, VehicleFactory
 
@@ -45,7 +46,7 @@ def test_each_command_is_for_its_statuses(moderator: APIClient, verb: str, statu
         event = listing.events.get()
         assert (event.old, event.new, event.reason) == (status, to, body["reason"] if body else "")
     else:
-        assert refusal(answer) == (409, "invalid_transition")
+        assert refused(answer) == (409, "invalid_transition")
         assert error(answer)["meta"]["from"] == status
 
 
@@ -63,7 +64,7 @@ def test_moderators_alone_decide(
 @pytest.mark.parametrize("verb", ["reject", "request-changes"])
 def test_a_refusal_says_why(moderator: APIClient, verb: str) -> None:
     url = f"{URL}/{ListingFactory(status='pending_review').pk}/{verb}"
-    assert refusal(moderator.post(url)) == (400, "required")
+    assert refused(moderator.post(url)) == (400, "required")
     for reason in ("", " ", None, "x" * 501):
         assert moderator.post(url, {"reason": reason}, format="json").status_code == 400
 
@@ -123,9 +124,9 @@ def test_a_vehicle_that_is_anothers_by_now_is_not_approved(moderator: APIClient)
     listing = ListingFactory(status="pending_review")
     url = f"{URL}/{listing.pk}/approve"
     Vehicle.objects.update(owner=UserFactory())
-    assert refusal(moderator.post(url)) == (409, "vin_in_use")
+    assert refused(moderator.post(url)) == (409, "vin_in_use")
     Vehicle.objects.update(owner=listing.seller, archived_at=timezone.now())
-    assert refusal(moderator.post(url)) == (409, "vehicle_archived")
+    assert refused(moderator.post(url)) == (409, "vehicle_archived")
     listing.refresh_from_db()
     assert (listing.status, listing.published_at) == ("pending_review", None)
 
@@ -143,7 +144,7 @@ def test_suspending_cancels_an_open_auction(moderator: APIClient, status: str) -
 def test_an_auction_whose_end_has_come_is_not_suspended_away(moderator: APIClient) -> None:
     auction = AuctionFactory(ends_at=timezone.now() - timedelta(seconds=1))
     answer = moderator.post(f"{URL}/{auction.listing_id}/suspend", REASON, format="json")
-    assert refusal(answer) == (409, "auction_ended")
+    assert refused(answer) == (409, "auction_ended")
     assert Listing.objects.get().status == "in_auction"
     assert Auction.objects.get().status == "live"
 

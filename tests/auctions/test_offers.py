@@ -21,6 +21,7 @@ from auctions.services.offers import expire_offers, exposure_of
 from auctions.tasks import expire_offers as expire_offers_task
 from cars.models import VehicleEvent
 from common.sweeps import SweepResult
+from tests.answers import refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory, OfferFactory, OrderFactory
 from tests.auctions.trust import bid
 
@@ -60,10 +61,6 @@ def path(offer: Offer, verb: str = "") -> str:
 
 def make(client: APIClient, listing: Listing, amount: Any = "900.00", **more: Any) -> Any:
     return client.post(OFFERS, {"listing": listing.pk, "amount": amount, **more}, format="json")
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 def history(offer: Offer) -> list[tuple[str, str, int | None]]:

@@ -27,16 +27,12 @@ from auctions.services.payouts import (
 from auctions.services.settling import lock_order
 from auctions.tasks import remind_of_payouts as remind_task
 from common.errors import InvalidTransition, NotFound
+from tests.answers import error
 from tests.auctions.factories import InvoiceFactory, OrderFactory, PaymentFactory
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/payouts"
-
-
-@pytest.fixture
-def finance(make_user: Any) -> User:
-    return make_user(roles=["finance"])
 
 
 @pytest.fixture
@@ -56,10 +52,6 @@ def with_fee(percent: str | None, price: str = "1000.00") -> Payout:
     if percent is not None:
         schedule["seller_percent"] = percent
     return due(fee_schedule=schedule, hammer_price=Decimal(price))
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def pay(payout: Payout, by: User) -> Payout:

@@ -32,6 +32,7 @@ from auctions.services.refunds import (
 from auctions.services.refunds import send_refunds as send_due
 from auctions.tasks import send_refunds
 from common.errors import InvalidTransition, NotFound
+from tests.answers import error
 from tests.auctions.factories import PaymentFactory
 from tests.auctions.orders import TOTAL, invoiced_order
 from tests.auctions.refunding import approved, paid, refunded, requested, send
@@ -47,15 +48,6 @@ REFUSAL = ProviderError("The charge is disputed.", is_transient=False)
 @pytest.fixture
 def client(as_user: Any, finance: User) -> APIClient:
     return as_user(finance)
-
-
-@pytest.fixture
-def finance(make_user: Any) -> User:
-    return make_user(roles=["finance"])
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def figures(payment: Payment) -> tuple[str, str, str]:

@@ -24,11 +24,6 @@ URL = "/api/reports"
 OCTOBER, NOVEMBER = datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def finance(make_user: MakeUser, as_user: Callable[[User], APIClient]) -> APIClient:
-    return as_user(make_user(roles=["finance"]))
-
-
 def ended(at: datetime, status: str = "no_bids", **fields: Any) -> Auction:
     """As the sweep leaves it."""
     auction = AuctionFactory()
@@ -190,9 +185,9 @@ def test_a_period_includes_its_days(period: dict[str, date], months: list[str]) 
 # --- Answers
 
 
-def test_a_report_as_json(finance: APIClient) -> None:
+def test_a_report_as_json(finance_client: APIClient) -> None:
     ended(OCTOBER, "sold", price=1500)
-    answer = finance.get(f"{URL}/sell-through", {"from": "2026-10-01"})
+    answer = finance_client.get(f"{URL}/sell-through", {"from": "2026-10-01"})
     assert answer.status_code == 200
     assert answer.json() == {
         "name": "sell-through",
@@ -203,9 +198,9 @@ def test_a_report_as_json(finance: APIClient) -> None:
     }
 
 
-def test_a_report_as_a_file(finance: APIClient) -> None:
+def test_a_report_as_a_file(finance_client: APIClient) -> None:
     ended(OCTOBER, "unsold", price="2000.50", reserve_price=4000, original_reserve_price=4000)
-    answer: Any = finance.get(f"{URL}/price-against-reserve.csv", HTTP_ACCEPT="text/csv")
+    answer: Any = finance_client.get(f"{URL}/price-against-reserve.csv", HTTP_ACCEPT="text/csv")
     assert (answer.status_code, answer.streaming) == (200, True)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="price-against-reserve.csv"'
@@ -218,16 +213,22 @@ def test_a_report_as_a_file(finance: APIClient) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_every_report_answers_with_nothing_and_with_something(name: str, finance: APIClient) -> None:
-    assert finance.get(f"{URL}/{name}").json() == {"name": name, "from": None, "to": None, "rows": [], "totals": []}
+def test_every_report_answers_with_nothing_and_with_something(name: str, finance_client: APIClient) -> None:
+    assert finance_client.get(f"{URL}/{name}").json() == {
+        "name": name,
+        "from": None,
+        "to": None,
+        "rows": [],
+        "totals": [],
+    }
     order = ordered(OCTOBER, paid_at=OCTOBER, status="paid")
     InvoiceFactory(order=order, issued_at=OCTOBER)
     TitleTransfer.objects.create(order=order, status="completed", completed_at=NOVEMBER, due_at=NOVEMBER)
     ended(OCTOBER, "unsold", price=1500, reserve_price=4000, original_reserve_price=4000)
-    body = finance.get(f"{URL}/{name}").json()
+    body = finance_client.get(f"{URL}/{name}").json()
     assert len(body["rows"]) == len(body["totals"]) == 1
     assert list(body["rows"][0]) == list(REPORTS[name].columns)
-    file: Any = finance.get(f"{URL}/{name}.csv")
+    file: Any = finance_client.get(f"{URL}/{name}.csv")
     assert len(b"".join(file.streaming_content).splitlines()) == 2
 
 
@@ -240,14 +241,14 @@ def test_every_report_answers_with_nothing_and_with_something(name: str, finance
         ({"month": "2026-02"}, "unknown_parameter"),
     ],
 )
-def test_a_bad_period_is_refused(finance: APIClient, suffix: str, query: dict[str, str], code: str) -> None:
-    answer = finance.get(f"{URL}/fees{suffix}", query, HTTP_ACCEPT="text/csv" if suffix else "application/json")
+def test_a_bad_period_is_refused(finance_client: APIClient, suffix: str, query: dict[str, str], code: str) -> None:
+    answer = finance_client.get(f"{URL}/fees{suffix}", query, HTTP_ACCEPT="text/csv" if suffix else "application/json")
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, code)
 
 
 @pytest.mark.parametrize("name", ["profits", "profits.csv", "fees.pdf"])
-def test_another_report_does_not_exist(finance: APIClient, name: str) -> None:
-    assert finance.get(f"{URL}/{name}").status_code == 404
+def test_another_report_does_not_exist(finance_client: APIClient, name: str) -> None:
+    assert finance_client.get(f"{URL}/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("roles", [[], ["parking_manager"], ["service_advisor"]])

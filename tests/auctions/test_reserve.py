@@ -14,6 +14,7 @@ from accounts.models import User
 from auctions.models import Auction, Listing, ListingEvent
 from auctions.services.bids import place_bid
 from auctions.services.closing import close_auction
+from tests.answers import refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +44,6 @@ def lower(client: APIClient, auction: Auction, reserve: Any) -> Any:
 def bid(auction: Auction, amount: int) -> None:
     place_bid(user_id=BidderFactory().pk, auction_id=auction.pk, amount=Decimal(amount))
     auction.refresh_from_db()
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 def event_kinds(auction: Auction) -> list[str]:

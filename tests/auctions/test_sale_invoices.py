@@ -16,6 +16,7 @@ from auctions.models import Invoice, Order, SaleSequence, SettlementEvent
 from auctions.services.balances import credit_invoice, lock_account
 from auctions.services.invoicing import invoice_order
 from auctions.us_states import state_code
+from tests.answers import error
 from tests.auctions.factories import OfferFactory
 from tests.auctions.invoices import TAXED, VIN, buyer, credited, issued, order_of
 
@@ -27,21 +28,12 @@ EXAMPLE = [
 
 
 @pytest.fixture
-def finance(make_user: Any) -> User:
-    return make_user(roles=["finance"])
-
-
-@pytest.fixture
 def client(as_user: Any, finance: User) -> APIClient:
     return as_user(finance)
 
 
 def path(order: Order) -> str:
     return f"/api/orders/{order.pk}/invoice"
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 # --- What an invoice says
@@ -161,6 +153,7 @@ def test_the_same_key_issues_once(client: APIClient) -> None:
 def test_only_an_unpaid_order_is_invoiced(client: APIClient, status: str) -> None:
     answer = client.post(path(order_of(status=status)))
     assert (answer.status_code, error(answer)["code"]) == (409, "invalid_transition")
+    assert error(answer)["meta"] == {"from": status, "to": "invoiced", "allowed": []}
     assert not SaleSequence.objects.exists()
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import socket
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import pytest
-from pypdf import PdfReader
 from rest_framework.test import APIClient
 
 from auctions.models import Invoice
 from auctions.pdf import invoice_pdf
 from common.calendar import business_day
+from tests.answers import pages
 from tests.auctions.invoices import TAXED, VIN, buyer, credited, issued
 
 pytestmark = pytest.mark.django_db
@@ -34,11 +33,6 @@ def client(as_user: Any, invoice: Invoice) -> APIClient:
 
 def path(invoice: Invoice) -> str:
     return f"/api/invoices/{invoice.pk}/pdf"
-
-
-def pages(content: bytes) -> list[str]:
-    """The text of each page, in one line."""
-    return [" ".join(page.extract_text().split()) for page in PdfReader(BytesIO(content)).pages]
 
 
 def test_it_is_sent_as_bytes_under_its_number(client: APIClient, invoice: Invoice) -> None:

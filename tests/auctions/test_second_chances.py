@@ -32,6 +32,7 @@ from auctions.services.states import lock_listing
 from auctions.tasks import make_offers as make_offers_task
 from common.errors import InvalidTransition
 from common.sweeps import SweepResult
+from tests.answers import refused
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory, OfferFactory
 from tests.auctions.trust import bid, closed, planted
 
@@ -62,10 +63,6 @@ def negotiated(**fields: Any) -> Offer:
     auction = missed(**fields)
     assert swept() == ONE
     return Offer.objects.get(auction=auction)
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 # --- The highest bid below the reserve ------------------------------------------------------------------------------

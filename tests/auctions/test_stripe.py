@@ -21,8 +21,9 @@ from auctions.services import payments
 from auctions.services.payments import ask_provider, end_stale, start_payment
 from auctions.services.refunds import approve_refund, ask_for_refund, send_refunds
 from auctions.services.webhooks import process_due
+from tests.answers import error
 from tests.auctions.factories import OrderFactory, PaymentFactory
-from tests.auctions.paying import TOTAL, error, invoice_for, pay
+from tests.auctions.paying import TOTAL, invoice_for, pay
 from tests.standins.base import Fault
 from tests.standins.stripe_server import KEY, WEBHOOK_SECRET, StripeServer, signature_of
 

@@ -221,6 +221,7 @@ def test_no_vehicle_changes_hands_while_money_goes_back(client: APIClient) -> No
     given = {"order": order, "payment": order.payments.get(), "currency": "USD", "reason": "A scratch."}
     refund = Refund.objects.create(amount="10.00", status="in_transit", **given)
     assert refused(post(client, title, "complete")) == (409, "money_goes_back")
+    title.refresh_from_db()
     assert title.status == "sent"
     Refund.objects.filter(pk=refund.pk).update(status="done", done_at=timezone.now())
     assert post(client, title, "complete").status_code == 200

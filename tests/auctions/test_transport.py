@@ -22,6 +22,7 @@ from auctions.services.invoicing import invoice_order
 from auctions.services.orders import cancel_order, choose_self_pickup, dispute_order, resolve_dispute
 from auctions.services.settling import lock_order
 from auctions.services.transport import TransportExists
+from tests.answers import refused
 from tests.auctions.deliveries import ADDRESS, history, paid_order, pass_for, pay, staff, transport_of
 from tests.auctions.factories import BidderFactory, ListingFactory, OrderFactory
 from tests.auctions.orders import invoice_of
@@ -63,11 +64,6 @@ def client(as_user: Any, buyer: User) -> APIClient:
     return as_user(buyer)
 
 
-@pytest.fixture
-def finance(as_user: Any, make_user: Any) -> APIClient:
-    return as_user(make_user(roles=["finance"]))
-
-
 def post(client: APIClient, row: TransportOrder, step: str, body: Any = None, **headers: str) -> Any:
     body = BODIES.get(step, {}) if body is None else body
     answer = client.post(f"{URL}/{row.pk}/{step}", body, headers=headers)
@@ -77,10 +73,6 @@ def post(client: APIClient, row: TransportOrder, step: str, body: Any = None, **
 
 def ask(client: APIClient, of: Order, **body: Any) -> Any:
     return client.post(URL, {"order": of.pk, "delivery_address": ADDRESS} | body)
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 # --- Asking
@@ -97,8 +89,8 @@ def test_a_buyer_asks_for_a_quote(client: APIClient, order: Order) -> None:
     assert order.delivery == ""
 
 
-def test_only_ones_own_order_is_transported(as_user: Any, order: Order, finance: APIClient) -> None:
-    for client in (as_user(order.seller), as_user(UserFactory()), finance):
+def test_only_ones_own_order_is_transported(as_user: Any, order: Order, finance_client: APIClient) -> None:
+    for client in (as_user(order.seller), as_user(UserFactory()), finance_client):
         assert refused(ask(client, order)) == (422, "does_not_exist")
     assert refused(ask(as_user(order.buyer), order, order=order.pk + 1)) == (422, "does_not_exist")
 
@@ -165,12 +157,12 @@ def test_a_repeated_question_is_answered_and_not_asked_again(client: APIClient, 
 @pytest.mark.parametrize("status", WAYS)
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_is_for_its_status(
-    client: APIClient, finance: APIClient, order: Order, status: str, step: str
+    client: APIClient, finance_client: APIClient, order: Order, status: str, step: str
 ) -> None:
     row = transport_of(order, status)
     if status == "booked":
         pay(order)
-    answer = post(client if step == "book" else finance, row, step)
+    answer = post(client if step == "book" else finance_client, row, step)
     expected = WAYS[status].get(step)
     if expected is None:
         assert refused(answer) == (409, "invalid_transition")
@@ -180,12 +172,12 @@ def test_each_step_is_for_its_status(
         assert history(row, "transport_order")[-1] == expected
 
 
-def test_a_quote_names_price_and_days(finance: APIClient, order: Order) -> None:
+def test_a_quote_names_price_and_days(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order)
     body = {"quoted_price": "512.50", "pickup_on": "2027-01-10", "delivery_on": "2027-01-12"}
-    shown = post(finance, row, "quote", body).json()
+    shown = post(finance_client, row, "quote", body).json()
     assert {name: shown[name] for name in body} == body
-    later = post(finance, row, "quote", {"quoted_price": "480.00", "pickup_on": None}).json()
+    later = post(finance_client, row, "quote", {"quoted_price": "480.00", "pickup_on": None}).json()
     assert (later["quoted_price"], later["pickup_on"], later["delivery_on"]) == ("480.00", None, None)
     details = SettlementEvent.objects.filter(subject="transport_order").order_by("id")[1].details
     assert details == {
@@ -197,23 +189,23 @@ def test_a_quote_names_price_and_days(finance: APIClient, order: Order) -> None:
 
 
 @pytest.mark.parametrize("step", ["quote", "cancel"])
-def test_the_houses_answer_leaves_a_day_to_pay(finance: APIClient, order: Order, step: str) -> None:
+def test_the_houses_answer_leaves_a_day_to_pay(finance_client: APIClient, order: Order, step: str) -> None:
     before, late = timezone.now(), timezone.now() - timedelta(days=30)
     row = transport_of(order)
     Order.objects.filter(pk=order.pk).update(payment_due_at=late, default_at=late + timedelta(days=7))
-    assert post(finance, row, step).status_code == 200
+    assert post(finance_client, row, step).status_code == 200
     order.refresh_from_db()
     assert order.payment_due_at >= before + timedelta(days=1)
     assert order.default_at - order.payment_due_at == timedelta(days=7)
 
 
 def test_another_quote_and_ones_own_change_of_mind_leave_no_more_time(
-    client: APIClient, finance: APIClient, order: Order
+    client: APIClient, finance_client: APIClient, order: Order
 ) -> None:
     late = timezone.now() - timedelta(days=1)
     row = transport_of(order, "quoted")
     Order.objects.filter(pk=order.pk).update(payment_due_at=late)
-    assert post(finance, row, "quote").status_code == post(client, row, "cancel").status_code == 200
+    assert post(finance_client, row, "quote").status_code == post(client, row, "cancel").status_code == 200
     assert post(client, transport_of(order), "cancel").status_code == 200
     order.refresh_from_db()
     assert order.payment_due_at == late
@@ -231,14 +223,14 @@ def test_another_quote_and_ones_own_change_of_mind_leave_no_more_time(
         ({}, 400),
     ],
 )
-def test_quotes_are_checked(finance: APIClient, order: Order, body: dict[str, Any], status: int) -> None:
-    assert post(finance, transport_of(order), "quote", body).status_code == status
+def test_quotes_are_checked(finance_client: APIClient, order: Order, body: dict[str, Any], status: int) -> None:
+    assert post(finance_client, transport_of(order), "quote", body).status_code == status
 
 
-def test_nothing_is_quoted_for_a_sale_that_is_decided(finance: APIClient, order: Order) -> None:
+def test_nothing_is_quoted_for_a_sale_that_is_decided(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order)
     Order.objects.filter(pk=order.pk).update(status="defaulted")
-    assert refused(post(finance, row, "quote")) == (409, "delivery_decided")
+    assert refused(post(finance_client, row, "quote")) == (409, "delivery_decided")
 
 
 # --- Booking
@@ -262,10 +254,10 @@ def test_a_buyer_may_insist_on_the_price(client: APIClient, order: Order) -> Non
     assert post(client, row, "book", {"quoted_price": "450.00"}).status_code == 200
 
 
-def test_nobody_books_for_the_buyer(as_user: Any, finance: APIClient, order: Order) -> None:
+def test_nobody_books_for_the_buyer(as_user: Any, finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "quoted")
     assert post(as_user(order.seller), row, "book").status_code == 403
-    assert post(finance, row, "book").status_code == 403
+    assert post(finance_client, row, "book").status_code == 403
 
 
 def test_a_transport_for_nothing_is_booked_too(client: APIClient, order: Order) -> None:
@@ -276,12 +268,12 @@ def test_a_transport_for_nothing_is_booked_too(client: APIClient, order: Order) 
 # --- On the road
 
 
-def test_the_order_shows_how_far_the_car_is(finance: APIClient, order: Order) -> None:
+def test_the_order_shows_how_far_the_car_is(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "booked")
     pay(order)
     seen = []
     for step in ("assign", "pick-up", "depart", "deliver"):
-        assert post(finance, row, step).status_code == 200
+        assert post(finance_client, row, step).status_code == 200
         seen.append(Order.objects.get(pk=order.pk).status)
     assert seen == ["transport_scheduled", "transport_scheduled", "in_transit", "delivered"]
     assert history(order, "order")[-5:] == [
@@ -293,79 +285,81 @@ def test_the_order_shows_how_far_the_car_is(finance: APIClient, order: Order) ->
     ]
 
 
-def test_no_carrier_is_sent_for_an_unpaid_car(finance: APIClient, order: Order) -> None:
+def test_no_carrier_is_sent_for_an_unpaid_car(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "booked")
-    assert refused(post(finance, row, "assign")) == (409, "order_not_paid")
+    assert refused(post(finance_client, row, "assign")) == (409, "order_not_paid")
 
 
-def test_another_carrier_may_come(finance: APIClient, order: Order) -> None:
+def test_another_carrier_may_come(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
-    shown = post(finance, row, "assign", {"carrier": "Coyote"}).json()
+    shown = post(finance_client, row, "assign", {"carrier": "Coyote"}).json()
     assert (shown["carrier"], shown["driver_name"], row.status) == ("Coyote", "", "assigned")
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"carrier": ""}, {"carrier": "A", "driver_phone": "0" * 33}, {"driver_name": "B"}]
 )
-def test_a_bad_carrier_is_400(finance: APIClient, order: Order, body: dict[str, str]) -> None:
-    assert post(finance, transport_of(order, "booked"), "assign", body).status_code == 400
+def test_a_bad_carrier_is_400(finance_client: APIClient, order: Order, body: dict[str, str]) -> None:
+    assert post(finance_client, transport_of(order, "booked"), "assign", body).status_code == 400
 
 
-def test_the_pick_up_uses_the_pass(finance: APIClient, order: Order) -> None:
+def test_the_pick_up_uses_the_pass(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
-    assert post(finance, row, "pick-up").json()["picked_up_at"] is not None
+    assert post(finance_client, row, "pick-up").json()["picked_up_at"] is not None
     assert pass_for(order).used_at is not None
 
 
-def test_the_gate_may_have_used_the_pass_before(finance: APIClient, order: Order) -> None:
+def test_the_gate_may_have_used_the_pass_before(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
     use_pass(code=pass_for(order).code, actor=staff(), now=timezone.now())
-    assert post(finance, row, "pick-up").status_code == 200
+    assert post(finance_client, row, "pick-up").status_code == 200
     assert Order.objects.get(pk=order.pk).status == "transport_scheduled"
 
 
-def test_nothing_is_picked_up_without_a_pass(finance: APIClient, order: Order) -> None:
+def test_nothing_is_picked_up_without_a_pass(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
     with transaction.atomic():
         revoke_pass(lock_order(order.pk), reason="No.", actor=None, now=timezone.now())
-    assert refused(post(finance, row, "pick-up")) == (409, "gate_pass_missing")
+    assert refused(post(finance_client, row, "pick-up")) == (409, "gate_pass_missing")
 
 
-def test_a_dispute_keeps_the_car_where_it_is(finance: APIClient, order: Order) -> None:
+def test_a_dispute_keeps_the_car_where_it_is(finance_client: APIClient, order: Order) -> None:
     booked = transport_of(order, "booked")
     pay(order)
     dispute_order(order_id=order.pk, actor=order.buyer, reason="A dent.", now=timezone.now())
     for step in ("assign", "cancel"):
-        assert refused(post(finance, booked, step)) == (409, "order_on_hold")
+        assert refused(post(finance_client, booked, step)) == (409, "order_on_hold")
     resolve_dispute(order_id=order.pk, actor=staff(), outcome="back", now=timezone.now())
-    assert post(finance, booked, "assign").status_code == 200
-    assert post(finance, booked, "pick-up").status_code == 200
+    assert post(finance_client, booked, "assign").status_code == 200
+    assert post(finance_client, booked, "pick-up").status_code == 200
     dispute_order(order_id=order.pk, actor=order.buyer, reason="A dent.", now=timezone.now())
-    assert refused(post(finance, booked, "depart")) == (409, "order_on_hold")
+    assert refused(post(finance_client, booked, "depart")) == (409, "order_on_hold")
     assert (booked.status, Order.objects.get(pk=order.pk).status) == ("picked_up", "disputed")
 
 
-def test_a_transport_ends_also_when_the_sale_was_undone_on_the_road(finance: APIClient, order: Order) -> None:
+def test_a_transport_ends_also_when_the_sale_was_undone_on_the_road(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "picked_up")
     dispute_order(order_id=order.pk, actor=order.buyer, reason="A dent.", now=timezone.now())
     resolve_dispute(order_id=order.pk, actor=staff(), outcome="refund", now=timezone.now())
     for step in ("depart", "deliver"):
-        assert post(finance, row, step).status_code == 200
+        assert post(finance_client, row, step).status_code == 200
     assert (row.status, Order.objects.get(pk=order.pk).status) == ("delivered", "refunded")
 
 
-def test_the_carrier_may_ask_another_price_of_the_house(client: APIClient, finance: APIClient, order: Order) -> None:
+def test_the_carrier_may_ask_another_price_of_the_house(
+    client: APIClient, finance_client: APIClient, order: Order
+) -> None:
     row = transport_of(order, "in_transit")
     total = invoice_of(order).total
-    assert post(finance, row, "deliver", {"final_price": "430.00"}).json()["final_price"] == "430.00"
+    assert post(finance_client, row, "deliver", {"final_price": "430.00"}).json()["final_price"] == "430.00"
     assert client.get(f"{URL}/{row.pk}").json()["final_price"] is None
     assert invoice_of(order).total - invoice_of(order).credited == total
 
 
-def test_a_repeated_step_is_answered_and_not_done_again(finance: APIClient, order: Order) -> None:
+def test_a_repeated_step_is_answered_and_not_done_again(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
-    first = post(finance, row, "pick-up", **{"Idempotency-Key": "p-1"})
-    again = post(finance, row, "pick-up", **{"Idempotency-Key": "p-1"})
+    first = post(finance_client, row, "pick-up", **{"Idempotency-Key": "p-1"})
+    again = post(finance_client, row, "pick-up", **{"Idempotency-Key": "p-1"})
     assert (again.status_code, again.json()) == (200, first.json())
     assert history(row, "transport_order").count("picked_up") == 1
 
@@ -384,12 +378,12 @@ def test_a_buyer_goes_back_before_booking(client: APIClient, order: Order, statu
         assert SettlementEvent.objects.get(new="cancelled").reason == "A friend drives."
 
 
-def test_a_cancelled_booking_is_credited_with_its_tax(finance: APIClient, client: APIClient) -> None:
+def test_a_cancelled_booking_is_credited_with_its_tax(finance_client: APIClient, client: APIClient) -> None:
     order = OrderFactory(buyer=BidderFactory(address_state="MA"), fee_schedule=TAXED)
     row = transport_of(order, "booked")
     before = invoice_of(order)
     assert before.tax_total == Decimal("90.63")
-    assert post(finance, row, "cancel", {"reason": "No room."}).status_code == 200
+    assert post(finance_client, row, "cancel", {"reason": "No room."}).status_code == 200
     note = CreditNote.objects.get(invoice=before)
     assert note.amount == Decimal("450.00") + Decimal("28.13")
     after = invoice_of(order)
@@ -400,40 +394,40 @@ def test_a_cancelled_booking_is_credited_with_its_tax(finance: APIClient, client
     assert pay(order).status == "paid"
 
 
-def test_a_cancelled_booking_of_a_paid_order_leaves_a_credit(finance: APIClient, order: Order) -> None:
+def test_a_cancelled_booking_of_a_paid_order_leaves_a_credit(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
     assert Order.objects.get(pk=order.pk).status == "transport_scheduled"
-    assert post(finance, row, "cancel").status_code == 200
+    assert post(finance_client, row, "cancel").status_code == 200
     order.refresh_from_db()
     invoice = invoice_of(order)
     assert (order.status, order.delivery) == ("title_processing", "")
     assert (invoice.balance, invoice.status) == (Decimal("-450.00"), "paid")
 
 
-def test_a_credit_that_settles_the_rest_makes_the_order_paid(finance: APIClient, order: Order) -> None:
+def test_a_credit_that_settles_the_rest_makes_the_order_paid(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "booked")
     with transaction.atomic():
         take_money(lock_account(order.pk), Decimal("1325.00"), actor=None, now=timezone.now())
     assert Order.objects.get(pk=order.pk).status == "awaiting_payment"
-    post(finance, row, "cancel")
+    post(finance_client, row, "cancel")
     assert Order.objects.get(pk=order.pk).status == "paid"
     assert pass_for(order).used_at is None
 
 
-def test_a_transport_for_nothing_is_cancelled_without_a_credit(finance: APIClient, order: Order) -> None:
+def test_a_transport_for_nothing_is_cancelled_without_a_credit(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "booked", price="0.00")
-    assert post(finance, row, "cancel").status_code == 200
+    assert post(finance_client, row, "cancel").status_code == 200
     assert not CreditNote.objects.exists()
 
 
-def test_no_transport_is_cancelled_whose_car_has_left(finance: APIClient, order: Order) -> None:
+def test_no_transport_is_cancelled_whose_car_has_left(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "assigned")
     use_pass(code=pass_for(order).code, actor=staff(), now=timezone.now())
-    assert refused(post(finance, row, "cancel")) == (409, "gate_pass_used")
+    assert refused(post(finance_client, row, "cancel")) == (409, "gate_pass_used")
     assert row.status == "assigned"
 
 
-def test_an_undone_sale_credits_its_transport_once(finance: APIClient, order: Order) -> None:
+def test_an_undone_sale_credits_its_transport_once(finance_client: APIClient, order: Order) -> None:
     row = transport_of(order, "booked")
     cancel_order(order_id=order.pk, actor=staff(), reason="Undone.", now=timezone.now())
     row.refresh_from_db()
@@ -478,26 +472,26 @@ def test_the_seller_learns_neither_address_nor_prices(as_user: Any, client: APIC
     assert theirs["carrier"] == "Roadrunner"
 
 
-def test_the_list_is_filtered(finance: APIClient, order: Order) -> None:
+def test_the_list_is_filtered(finance_client: APIClient, order: Order) -> None:
     booked, asked = transport_of(order, "booked"), transport_of(OrderFactory())
 
     def found(query: str) -> list[int]:
-        return [row["id"] for row in finance.get(f"{URL}?{query}").json()["results"]]
+        return [row["id"] for row in finance_client.get(f"{URL}?{query}").json()["results"]]
 
     assert found("") == found("ordering=-id") == [asked.pk, booked.pk]
     assert found("status=booked") == found(f"order={order.pk}") == [booked.pk]
     for query in ("status=lost", "order=0", "ordering=carrier", "colour=red"):
-        assert finance.get(f"{URL}?{query}").status_code == 400
+        assert finance_client.get(f"{URL}?{query}").status_code == 400
 
 
-def test_a_longer_list_costs_no_more_queries(finance: APIClient, order: Order) -> None:
+def test_a_longer_list_costs_no_more_queries(finance_client: APIClient, order: Order) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
-            assert finance.get(URL).status_code == 200
+            assert finance_client.get(URL).status_code == 200
         return len(queries)
 
     transport_of(order)
-    finance.get(URL)
+    finance_client.get(URL)
     one = cost()
     for _ in range(3):
         transport_of(OrderFactory())

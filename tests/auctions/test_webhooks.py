@@ -17,8 +17,9 @@ from auctions.models import Invoice, Payment, Refund, WebhookEvent
 from auctions.providers.sandbox import SIGNATURE_HEADER, signed
 from auctions.services import payments, webhooks
 from auctions.services.sandbox import run_sandbox
+from tests.answers import error
 from tests.auctions.factories import PaymentFactory
-from tests.auctions.paying import SANDBOX, TOTAL, deliver, error, event_of, invoice_for, pay
+from tests.auctions.paying import SANDBOX, TOTAL, deliver, event_of, invoice_for, pay
 
 pytestmark = pytest.mark.django_db
 

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cars.models import Vehicle
+from tests.answers import error
 from tests.factories import CarFactory, VehicleFactory
 
 pytestmark = pytest.mark.django_db
@@ -30,10 +31,6 @@ def own(user: User) -> Vehicle:
 @pytest.fixture
 def advisor(make_user: Any) -> User:
     return make_user(roles=["service_advisor"])
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_a_vehicle_becomes_the_callers(client: APIClient, user: User) -> None:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cars import services
 from cars.models import Vehicle
+from tests.answers import error
 from tests.factories import VehicleFactory
 
 pytestmark = pytest.mark.django_db
@@ -29,10 +30,6 @@ def client(as_user: Any, user: User) -> APIClient:
 
 def read(client: APIClient, vehicle: Vehicle, value: int, unit: str = "km", **more: Any) -> Any:
     return client.post(f"/api/garage/{vehicle.pk}/odometer", {"value": value, "unit": unit, **more})
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def days_ago(days: int) -> str:

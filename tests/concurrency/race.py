@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -27,3 +27,8 @@ def race(actions: Sequence[Callable[[], Result]]) -> list[Result | Exception]:
 
     with ThreadPoolExecutor(len(actions)) as pool:
         return list(pool.map(run, actions))
+
+
+def errors(results: Iterable[object]) -> list[type]:
+    """The kinds of those results that are exceptions."""
+    return [type(result) for result in results if isinstance(result, Exception)]

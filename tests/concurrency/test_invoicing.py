@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from tests.concurrency.race import race
+from tests.concurrency.race import errors, race
 from tests.factories import UserFactory
 from tests.workshop.invoices import TOTAL, completed_ticket, issued_invoice, line_of
 from workshop.models import CreditNote, DocumentSequence, Invoice, Payment
@@ -29,10 +29,6 @@ AT_ONCE = 8
 @pytest.fixture
 def facts() -> dict[str, Any]:
     return {"actor": UserFactory(), "now": timezone.now()}
-
-
-def errors(results: list[Any]) -> list[type]:
-    return [type(result) for result in results if isinstance(result, Exception)]
 
 
 def pay(invoice: Invoice, amount: str, actor: User, now: Any) -> Callable[[], Payment]:

@@ -34,7 +34,7 @@ from common.sweeps import SweepResult
 from tests.auctions.factories import OrderFactory, PaymentFactory
 from tests.auctions.orders import TOTAL, delivered_order, invoice_of, invoiced_order, paid_order, reread
 from tests.auctions.test_orders import transport_of
-from tests.concurrency.race import race
+from tests.concurrency.race import errors, race
 from tests.factories import UserFactory
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -84,10 +84,6 @@ def disputed_order() -> Order:
     order = delivered_order(title="sent")
     disputing(order)()
     return reread(order)
-
-
-def errors(results: list[Any]) -> list[type]:
-    return [type(result) for result in results if isinstance(result, Exception)]
 
 
 def money_in(order: Order) -> Decimal:

@@ -18,7 +18,7 @@ from auctions.services.balances import Account
 from auctions.services.invoicing import AlreadyInvoiced, invoice_order
 from auctions.services.numbers import Numbered
 from tests.auctions.factories import OrderFactory
-from tests.concurrency.race import race
+from tests.concurrency.race import errors, race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,10 +28,6 @@ AT_ONCE = 8
 @pytest.fixture
 def facts() -> dict[str, Any]:
     return {"actor": None, "now": timezone.now()}
-
-
-def errors(results: list[Any]) -> list[type]:
-    return [type(result) for result in results if isinstance(result, Exception)]
 
 
 def issue(order: Order, facts: dict[str, Any]) -> Callable[[], Invoice]:

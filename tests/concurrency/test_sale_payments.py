@@ -22,15 +22,11 @@ from auctions.services.payments import PaymentExceedsBalance, start_payment
 from auctions.services.webhooks import process, store
 from tests.auctions.factories import InvoiceFactory, PaymentFactory
 from tests.auctions.paying import TOTAL, event_of
-from tests.concurrency.race import race
+from tests.concurrency.race import errors, race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AT_ONCE = 8
-
-
-def errors(results: list[Any]) -> list[type]:
-    return [type(result) for result in results if isinstance(result, Exception)]
 
 
 def pay(invoice: Invoice, amount: Any) -> Callable[[], Payment]:

@@ -15,6 +15,7 @@ from accounts.models import User
 from cars.models import Vehicle
 from parking.models import Lot, Reservation, Spot
 from parking.services import booking
+from tests.answers import error, refused
 from tests.factories import VehicleFactory
 from tests.parking.factories import LotFactory, ReservationFactory
 
@@ -39,14 +40,6 @@ def at(**delta: float) -> str:
 
 def window(start_h: float, end_h: float) -> dict[str, str]:
     return {"starts_at": at(hours=start_h), "ends_at": at(hours=end_h)}
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, error(answer)["code"]
 
 
 def test_book_now_is_active_on_the_lowest_spot(client: APIClient, user: User, lot: Lot) -> None:

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from parking.models import Lot, Rate, Reservation, Spot
 from parking.services.booking import book
+from tests.answers import error
 from tests.parking.factories import LotFactory, ReservationFactory
 
 pytestmark = pytest.mark.django_db
@@ -31,10 +32,6 @@ def manager(as_user: Any, make_user: Any) -> APIClient:
 @pytest.fixture
 def driver(as_user: Any, user: User) -> APIClient:
     return as_user(user)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def ids(answer: Any) -> list[int]:

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from parking.models import ParkingPayment, Reservation
+from tests.answers import error
 from tests.parking.factories import ReservationFactory
 
 pytestmark = pytest.mark.django_db
@@ -37,10 +38,6 @@ def path(stay: Reservation) -> str:
 
 def pay(client: APIClient, stay: Reservation, amount: Any = "6.00", **more: Any) -> Any:
     return client.post(path(stay), {"amount": amount, "method": "cash"} | more)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_an_attendant_takes_the_money_in_parts(attendant: APIClient, stay: Reservation) -> None:

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import Notification, User
 from parking.models import Lot, Reservation, Spot
 from parking.services import allocation, reservations
+from tests.answers import refused
 from tests.factories import VehicleFactory
 from tests.parking.factories import LotFactory, ReservationFactory
 
@@ -53,10 +54,6 @@ def post(client: APIClient, reservation: Reservation, verb: str, body: Any = Non
     answer = client.post(f"{URL}/{reservation.pk}/{verb}", body or {})
     reservation.refresh_from_db()
     return answer
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
 
 
 def later(**delta: float) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Notification, User
 from parking.models import Lot, Reservation, Spot
+from tests.answers import error
 from tests.parking.factories import LotFactory, ReservationFactory
 
 pytestmark = pytest.mark.django_db
@@ -33,10 +34,6 @@ def lot() -> Lot:
 @pytest.fixture
 def spot(lot: Lot) -> Spot:
     return lot.spots.get(number=1)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def rows(client: APIClient, lot: Lot, **query: Any) -> list[dict[str, Any]]:

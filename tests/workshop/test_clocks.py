@@ -10,6 +10,7 @@ import time_machine
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from tests.answers import error
 from tests.workshop.factories import JobFactory, MechanicFactory, TicketFactory
 from workshop.models import Job, Mechanic, TimeEntry
 
@@ -29,10 +30,6 @@ def client(as_user: Any, mechanic: Mechanic) -> APIClient:
 @pytest.fixture
 def job(mechanic: Mechanic) -> Job:
     return JobFactory(ticket=TicketFactory(status="authorised", mechanics=[mechanic]), state=Job.State.AUTHORISED)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def url(job: Job, verb: str) -> str:

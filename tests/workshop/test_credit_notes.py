@@ -9,6 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import CustomerFactory, PartLineFactory, TicketFactory
 from tests.workshop.invoices import finished_job, issued_invoice, line_of
 from workshop.models import CreditNote, CreditNoteLine, DocumentSequence, Invoice
@@ -33,10 +34,6 @@ def path(invoice: Invoice) -> str:
 def body(invoice: Invoice, **quantities: str) -> dict[str, Any]:
     lines = [{"line": line_of(invoice, kind).pk, "quantity": quantity} for kind, quantity in quantities.items()]
     return {"lines": lines, "reason": "Not fitted."}
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_some_of_a_line_is_credited(client: APIClient, invoice: Invoice) -> None:

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.notifications import notify_address
+from tests.answers import error
 from tests.factories import UserFactory
 from tests.workshop.factories import CustomerFactory, TicketFactory
 from workshop.models import Customer
@@ -31,10 +32,6 @@ def client(as_user: Any, advisor: User) -> APIClient:
 @pytest.fixture
 def own(user: User) -> Customer:
     return CustomerFactory(user=user, email=user.email, notes="Pays late.")
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_an_advisor_writes_down_a_walk_in(client: APIClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from tests.answers import error
 from tests.workshop.factories import PartFactory, PartLineFactory, SupplierFactory
 from workshop.models import LowStockAlert, Part
 
@@ -26,10 +27,6 @@ def advisor(as_user: Any, make_user: Any) -> APIClient:
 @pytest.fixture
 def customer(as_user: Any, user: Any) -> APIClient:
     return as_user(user)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def names(answer: Any) -> list[str]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import JobFactory, PartFactory, PartLineFactory, TicketFactory
 from workshop.models import Part
 from workshop.services import stock
@@ -32,10 +33,6 @@ def advisor(as_user: Any, staff: User) -> APIClient:
 @pytest.fixture
 def part() -> Part:
     return PartFactory(on_hand=5)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_receiving_adds_to_the_shelf(advisor: APIClient, staff: User, part: Part) -> None:

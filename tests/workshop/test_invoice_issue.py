@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Notification, User
 from cars.models import Vehicle
+from tests.answers import error
 from tests.factories import UserFactory, VehicleFactory
 from tests.workshop.factories import CustomerFactory, FeeLineFactory, JobFactory, PartLineFactory, TicketFactory
 from tests.workshop.invoices import completed_ticket, finished_job, issued_invoice
@@ -28,10 +29,6 @@ def client(as_user: Any, make_user: Any) -> APIClient:
 
 def path(ticket: ServiceTicket) -> str:
     return f"/api/workshop/service-tickets/{ticket.pk}/invoice"
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_finished_work_becomes_an_invoice(client: APIClient) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import CustomerFactory
 from tests.workshop.invoices import issued_invoice, line_of
 from workshop.models import Invoice, Payment
@@ -35,10 +36,6 @@ def invoice(user: User) -> Invoice:
 
 def path(invoice: Invoice, what: str = "payments") -> str:
     return f"/api/workshop/invoices/{invoice.pk}/{what}"
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def credit(invoice: Invoice, kind: str, quantity: str, actor: User) -> None:

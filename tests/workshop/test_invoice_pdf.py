@@ -5,15 +5,14 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from pypdf import PdfReader
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import pages
 from tests.workshop.factories import CustomerFactory, FeeLineFactory, LabourLineFactory, PartLineFactory
 from tests.workshop.invoices import completed_ticket, finished_job, issued_invoice, line_of
 from workshop.models import Invoice
@@ -37,11 +36,6 @@ def invoice(user: User) -> Invoice:
 
 def path(invoice: Invoice) -> str:
     return f"/api/workshop/invoices/{invoice.pk}/pdf"
-
-
-def pages(content: bytes) -> list[str]:
-    """The text of each page, in one line."""
-    return [" ".join(page.extract_text().split()) for page in PdfReader(BytesIO(content)).pages]
 
 
 def test_it_is_sent_as_bytes_under_its_number(client: APIClient, invoice: Invoice) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import (
     CustomerFactory,
     FeeLineFactory,
@@ -43,10 +44,6 @@ def job(user: User, mechanic: Mechanic) -> Job:
 
 def lines_of(job: Job, kind: str) -> str:
     return f"/api/workshop/jobs/{job.pk}/{kind}-lines"
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def authorised_line(staff: APIClient, job: Job) -> PartLine:

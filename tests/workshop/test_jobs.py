@@ -10,6 +10,7 @@ from django.test.utils import override_settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import (
     CustomerFactory,
     JobFactory,
@@ -47,10 +48,6 @@ def mechanic() -> Mechanic:
 @pytest.fixture
 def ticket(customer: Customer, mechanic: Mechanic) -> ServiceTicket:
     return TicketFactory(customer=customer, mechanics=[mechanic])
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def job_with_parts(ticket: ServiceTicket, *quantities: int, on_hand: int = 5, **fields: Any) -> tuple[Job, list[Part]]:

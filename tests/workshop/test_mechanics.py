@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.factories import UserFactory
 from tests.workshop.factories import JobFactory, LabourLineFactory, MechanicFactory, TicketFactory
 from workshop.models import Mechanic, TimeEntry
@@ -22,10 +23,6 @@ URL = "/api/workshop/mechanics"
 @pytest.fixture
 def client(as_user: Any, make_user: Any) -> APIClient:
     return as_user(make_user(roles=["service_advisor"]))
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_an_advisor_makes_a_user_a_mechanic(client: APIClient) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Notification, User
 from accounts.notifications import notify_address
+from tests.answers import error
 from tests.workshop.factories import CustomerFactory, JobFactory, LabourLineFactory, MechanicFactory, TicketFactory
 from workshop.models import Customer, Invoice, InvoiceLine, Mechanic, Payment, ServiceTicket, TicketEvent, TimeEntry
 from workshop.services import messages
@@ -47,10 +48,6 @@ def invoice_of(ticket: ServiceTicket, number: int = 1, status: str = Invoice.Sta
         total=12,
         paid=paid,
     )
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_the_copy_holds_customer_tickets_invoices_and_decisions(as_user: Any, user: User, customer: Customer) -> None:

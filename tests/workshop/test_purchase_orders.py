@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import PartFactory, SupplierFactory
 from workshop.models import Part, PurchaseOrder, PurchaseOrderLine, Supplier
 
@@ -39,10 +40,6 @@ def draft_of(supplier: Supplier, *parts: Part, **fields: Any) -> PurchaseOrder:
     for part in parts:
         PurchaseOrderLine.objects.create(order=order, part=part, quantity=6, unit_cost=part.cost)
     return order
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_a_draft_takes_the_costs_of_its_parts(client: APIClient, supplier: Supplier, part: Part) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from tests.answers import error
 from tests.workshop.factories import JobFactory, PartFactory, PartLineFactory, SupplierFactory, TicketFactory
 from workshop.models import Delivery, Part, PurchaseOrder, PurchaseOrderLine, ServiceTicket, StockMovement
 
@@ -39,10 +40,6 @@ def receive(client: APIClient, order: PurchaseOrder, note: str, *quantities: str
     return client.post(
         f"/api/workshop/purchase-orders/{order.pk}/receive", {"delivery_note": note, "lines": lines}, **headers
     )
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def waiting_ticket(part: Part, quantity: int, **fields: Any) -> ServiceTicket:

@@ -8,6 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.answers import error
 from tests.workshop.factories import PartFactory, SupplierFactory
 from workshop.models import PurchaseOrder, Supplier
 
@@ -18,10 +19,6 @@ URL = "/api/workshop/suppliers"
 @pytest.fixture
 def client(as_user: Any, make_user: Any) -> APIClient:
     return as_user(make_user(roles=["service_advisor"]))
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_an_advisor_adds_and_changes_a_supplier(client: APIClient) -> None:

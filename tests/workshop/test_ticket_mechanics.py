@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from tests.answers import error
 from tests.workshop.factories import JobFactory, MechanicFactory, TicketFactory
 from workshop.models import Job, Mechanic, ServiceTicket, TimeEntry
 
@@ -20,10 +21,6 @@ def staff(as_user: Any, make_user: Any) -> APIClient:
 
 def edit(client: APIClient, ticket: ServiceTicket, **body: Any) -> Any:
     return client.put(f"/api/workshop/service-tickets/{ticket.pk}/edit", body)
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_one_comes_and_one_goes(staff: APIClient) -> None:

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Notification, User
 from cars.models import Vehicle
+from tests.answers import error
 from tests.factories import VehicleFactory
 from tests.workshop.factories import (
     CustomerFactory,
@@ -39,10 +40,6 @@ def boss(as_user: Any, admin_user: User) -> APIClient:
 @pytest.fixture
 def mechanic() -> Mechanic:
     return MechanicFactory()
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def in_status(status: str, **fields: Any) -> ServiceTicket:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cars.models import Vehicle
+from tests.answers import error
 from tests.factories import VehicleFactory
 from tests.security.document import document
 from tests.workshop.factories import CustomerFactory, JobFactory, LabourLineFactory, MechanicFactory, TicketFactory
@@ -43,10 +44,6 @@ def customer(user: User) -> Customer:
 @pytest.fixture
 def mechanic() -> Mechanic:
     return MechanicFactory()
-
-
-def error(answer: Any) -> dict[str, Any]:
-    return answer.json()["errors"][0]
 
 
 def test_an_advisor_takes_in_a_vehicle(staff: APIClient, customer: Customer, user: User) -> None:
