@@ -156,7 +156,7 @@ def _paid(period: Period) -> QuerySet[Any]:
 
 def _titled(period: Period) -> QuerySet[Any]:
     titles = TitleTransfer.objects.filter(period.of("completed_at"))
-    return titles.annotate(month=TruncMonth("completed_at", tzinfo=UTC), took=_between("created_at", "completed_at"))
+    return titles.annotate(month=TruncMonth("completed_at", tzinfo=UTC), took=_between("order__paid_at", "completed_at"))
 
 
 def _invoiced(period: Period) -> QuerySet[Any]:

@@ -110,7 +110,7 @@ def test_days_to_title() -> None:
     for days in (12, 31):
         begun = NOVEMBER - timedelta(days=days)
         TitleTransfer.objects.create(
-            order=OrderFactory(), status="completed", created_at=begun, completed_at=NOVEMBER,
+            order=OrderFactory(status="completed", paid_at=begun), status="completed", completed_at=NOVEMBER,
             due_at=begun + timedelta(days=30),
         )  # fmt: skip
     TitleTransfer.objects.create(order=OrderFactory(), due_at=NOVEMBER)
