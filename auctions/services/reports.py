@@ -156,7 +156,8 @@ def _paid(period: Period) -> QuerySet[Any]:
 
 def _titled(period: Period) -> QuerySet[Any]:
     titles = TitleTransfer.objects.filter(period.of("completed_at"))
-    return titles.annotate(month=TruncMonth("completed_at", tzinfo=UTC), took=_between("order__paid_at", "completed_at"))
+    took = _between("order__paid_at", "completed_at")
+    return titles.annotate(month=TruncMonth("completed_at", tzinfo=UTC), took=took)
 
 
 def _invoiced(period: Period) -> QuerySet[Any]:
