@@ -67,7 +67,7 @@ class SalePaymentCreateSerializer(StrictSerializer):
     """Money for an order. Wires need the `reference` that they came with."""
 
     provider = StrictChoiceField(choices=Payment.Provider.choices)
-    amount = MoneyField(max_digits=15, min_value="0.01")
+    amount = MoneyField(min_value="0.01")
     reference = NameField(max_length=64, required=False, allow_blank=True)
 
 

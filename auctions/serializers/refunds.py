@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from auctions.models import Refund
-from auctions.models.money import SUM
 from common.fields import IdField, MoneyField, StrictCharField, TextField
 from common.money import CENT
 from common.serializers import StrictModelSerializer, StrictSerializer
@@ -55,7 +54,7 @@ class SaleRefundSerializer(StrictModelSerializer):
 class RequestRefundSerializer(StrictSerializer):
     """How much of a payment goes back, and why; the buyer reads it."""
 
-    amount = MoneyField(**SUM | {"min_value": CENT})
+    amount = MoneyField(min_value=CENT)
     reason = TextField(max_length=500)
 
 

@@ -11,6 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import schemathesis
+from hypothesis.internal import lambda_sources
+
+# How strategies are named in reports. To find the words of a lambda, its whole module is parsed again and again, which
+# takes long, and which Python 3.11 cannot always do in two threads at once.
+lambda_sources.lambda_description = lambda function: function.__name__
 
 DEEPEST_ROW = 10_000
 LATEST_YEAR = 2020  # The document's bound is fixed; what is accepted ends two years ahead.
