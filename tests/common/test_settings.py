@@ -84,7 +84,7 @@ SAME = secrets.token_urlsafe(64)
         ({"PAYMENT_PROVIDERS": "manual,sandbox"}, "PAYMENT_PROVIDERS must not name sandbox"),
         ({"PAYMENT_PROVIDERS": "manual,paypal"}, "PAYMENT_PROVIDERS"),
         ({"PAYMENT_PROVIDERS": "manual,stripe"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
-        ({"STRIPE_SECRET_KEY": "sk_live_51abc"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
+        ({"STRIPE_SECRET_KEY": "sk_test_51abc"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
         ({"STRIPE_WEBHOOK_SECRET": "whsec_51abc"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET"),
         ({"STRIPE_API_BASE": "http://stripe.forecourt.test"}, "STRIPE_API_BASE"),
         ({"ADMIN_PASSWORD": "Kx7-Qm2-Zp9"}, "ADMIN_PASSWORD"),
@@ -158,7 +158,7 @@ def test_only_a_worker_waits_long_for_the_broker(run: Any, program: str, seconds
 
 # --- Payments ---------------------------------------------------------------------------------------------------------
 
-BOTH = {"STRIPE_SECRET_KEY": "sk_live_51abc", "STRIPE_WEBHOOK_SECRET": "whsec_51abc"}
+BOTH = {"STRIPE_SECRET_KEY": "sk_test_51abc", "STRIPE_WEBHOOK_SECRET": "whsec_51abc"}
 
 
 @pytest.mark.parametrize(
