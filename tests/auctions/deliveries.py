@@ -40,7 +40,7 @@ def paid_order(**fields: Any) -> Order:
 
 def title_of(order: Order, status: str = "awaiting_seller_documents") -> TitleTransfer:
     """The title of a paid order, brought on to `status`."""
-    title, actor = TitleTransfer.objects.get(order=order), staff()
+    title, actor = TitleTransfer.objects.get(order=order), UserFactory()
     for step in _title_way(status):
         step(title_id=title.pk, actor=actor, now=timezone.now())
     return TitleTransfer.objects.get(pk=title.pk)
@@ -64,7 +64,7 @@ def _title_way(status: str) -> list[Callable[..., Any]]:
 
 def transport_of(order: Order, status: str = "quote_requested", price: str = "450.00") -> TransportOrder:
     """A transport of an unpaid order, brought on to `status`; the order is paid on the way where it has to be."""
-    now, actor = timezone.now(), staff()
+    now, actor = timezone.now(), UserFactory()
     row = transport.request_transport(order_id=order.pk, delivery_address=ADDRESS, actor=order.buyer, now=now)
     quote = partial(transport.quote_transport, quoted_price=Decimal(price))
     way: list[tuple[str, Callable[..., Any]]] = [
