@@ -7,8 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
-# One more than there are processors: the tests of faults wait more than they work.
-PYTEST := $(BIN)/pytest -q -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
+# Two more than there are processors: the tests of faults and those from end to end wait more than they work.
+PYTEST := $(BIN)/pytest -q -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 2)') --dist loadgroup
 UV_COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url -q --python-version 3.11
 
 # The newest Python that is supported, where it is installed too: `make ci` tests on both.
@@ -74,7 +74,7 @@ fuzz: $(DEV) ## Fuzz by the schema: three seeds, and two users against a planted
 
 .PHONY: fuzz-short
 fuzz-short: $(DEV)
-	$(BIN)/python -m tests.fuzz --seeds 7 --examples 5 --phases examples,coverage
+	$(BIN)/python -m tests.fuzz --seeds 7 --examples 5 --phases coverage
 
 .PHONY: bench
 bench: $(BENCH) ## Measure against the peers side by side
