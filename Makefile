@@ -95,8 +95,9 @@ check: $(DEV) ## Check migrations, schema, deployment settings and what the repo
 	@$(call production,check --deploy --fail-level WARNING)
 	@! git grep -nIE $(LEAKS) -- . ':!Makefile' ':!*.svg' || { echo "Secrets or paths of one machine in the repository"; exit 1; }
 
-# Where the database makes no difference, above all long walks and properties: in `make ci` PostgreSQL's run has them.
-ANY_DATABASE := $(addprefix --ignore=tests/,security test_permissions.py auctions/test_secrets.py auctions/test_s3.py \
+# Where the database makes no difference, above all pages, long walks and properties: in `make ci` PostgreSQL's run has
+# them.
+ANY_DATABASE := $(addprefix --ignore=tests/,security admin test_permissions.py auctions/test_secrets.py auctions/test_s3.py \
 	auctions/test_bidding_properties.py auctions/test_fees.py auctions/test_pictures.py workshop/test_stock_properties.py \
 	common/test_http.py common/test_http_tls.py)
 
