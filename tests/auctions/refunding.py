@@ -9,11 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from auctions.models import Payment, Refund
+from auctions.models import GatePass, Invoice, Payment, Refund, SettlementEvent
 from auctions.providers.base import Refunded
 from auctions.services import refunds
 from auctions.services.balances import lock_account, take_money
-from auctions.services.refunds import approve_refund, ask_for_refund
+from auctions.services.refunds import approve_refund, ask_for_refund, finish_refund
 from tests.auctions.factories import PaymentFactory
 from tests.auctions.orders import TOTAL, invoiced_order
 from tests.factories import UserFactory
@@ -72,3 +72,32 @@ class StandIn:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+
+def figures(payment: Payment) -> tuple[str, str, str]:
+    """What the invoice says was paid and credited, and what is reserved on the payment."""
+    invoice = Invoice.objects.get(order=payment.order_id)
+    return str(invoice.paid), str(invoice.credited), str(Payment.objects.get(pk=payment.pk).refund_reserved)
+
+
+def statuses(refund: Refund) -> list[str]:
+    rows = SettlementEvent.objects.filter(subject="refund", subject_id=refund.pk).order_by("id")
+    return list(rows.values_list("new", flat=True))
+
+
+def has_pass(payment: Payment) -> bool:
+    return GatePass.objects.filter(order=payment.order_id, revoked_at=None).exists()
+
+
+@transaction.atomic
+def report(refund: Refund, *, succeeded: bool, provider_ref: str = "", failure: str = "") -> bool:
+    """What webhooks do."""
+    return finish_refund(
+        lock_account(refund.order_id),
+        refund,
+        succeeded=succeeded,
+        provider_ref=provider_ref,
+        failure=failure,
+        actor=None,
+        now=timezone.now(),
+    )
