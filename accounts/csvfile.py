@@ -83,8 +83,7 @@ def csv_line(cells: Iterable[str]) -> bytes:
     return f"{text}\r\n".encode()
 
 
-# --- In the server
-# ---------------------------------------------------------------------------------------------
+# --- In the server ----------------------------------------------------------------------------------------------------
 
 _SQL_PATTERN = _DANGEROUS.replace("'", "''")
 _SQL = {
@@ -139,8 +138,7 @@ def _copy_statement(queryset: QuerySet[Any], columns: Sequence[Column]) -> str:
     )
 
 
-# --- In Python
-# -------------------------------------------------------------------------------------------------
+# --- In Python --------------------------------------------------------------------------------------------------------
 
 
 def _iterate(queryset: QuerySet[Any], columns: Sequence[Column], file: BinaryIO, report: Callable[[int], None]) -> int:

@@ -80,7 +80,8 @@ def _everybody(_user: User) -> bool:
 class Exporter:
     """One kind of export, as its app registers it in `accounts.registry.exports`. `rows(owner, params)` answers the
     queryset, in its order and with only what the owner may see; it is called in the worker. `may_request` is asked at
-    the request and again in the worker."""
+    the request, again in the worker, and once more at each download: for permissions, of which the caller's API key may
+    allow fewer than the owner has, and the owner may have fewer than before."""
 
     label: str
     columns: Sequence[Column]
@@ -94,8 +95,7 @@ def register_kinds() -> None:
     notification_kinds.register(FAILED_KIND, NotificationKind(label="An export failed"))
 
 
-# --- Asking
-# ----------------------------------------------------------------------------------------------------
+# --- Asking -----------------------------------------------------------------------------------------------------------
 
 
 def request_export(
@@ -126,11 +126,14 @@ def request_export(
     return export
 
 
-def open_export(*, export: Export, now: datetime) -> BinaryIO:
-    """The finished file, to be streamed and closed by the caller. Its name comes from the row, never
-    from a request, and it is opened below the folder without following links.
+def open_export(*, export: Export, caller: User, now: datetime) -> BinaryIO:
+    """The finished file for its owner, as the owner signed in, to be streamed and closed. Its name comes from the row,
+    never from a request, and it is opened below the folder without following links.
 
-    Raises ExportNotReady, ExportExpired, and NotFound when the file is gone."""
+    Raises Forbidden, ExportNotReady, ExportExpired, and NotFound when the file is gone."""
+    exporter = exports.get(export.kind)
+    if exporter is None or not exporter.may_request(caller):
+        raise Forbidden
     if export.status == Status.EXPIRED or (export.expires_at is not None and export.expires_at <= now):
         raise ExportExpired
     if export.status != Status.READY:
@@ -146,8 +149,7 @@ def open_export(*, export: Export, now: datetime) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-# --- Writing
-# ---------------------------------------------------------------------------------------------------
+# --- Writing ----------------------------------------------------------------------------------------------------------
 
 
 class _ClaimLostError(Exception):
@@ -355,8 +357,7 @@ def _fail(export: Export, reason: str) -> None:
         )
 
 
-# --- Deleting
-# --------------------------------------------------------------------------------------------------
+# --- Deleting ---------------------------------------------------------------------------------------------------------
 
 
 def expired_exports(*, now: datetime) -> QuerySet[Export]:
@@ -391,8 +392,7 @@ def delete_orphans(*, now: datetime) -> int:
     return removed
 
 
-# --- The folder
-# ------------------------------------------------------------------------------------------------
+# --- The folder -------------------------------------------------------------------------------------------------------
 
 
 def _name(export: Export) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from accounts.models import User
+from accounts.models import ApiKey, User
+from common.clock import now
 from common.filters import (
     BooleanFilter,
     DateTimeFilter,
@@ -46,4 +47,22 @@ class UserFilterSet(StrictFilterSet):
 
     class Meta:
         model = User
+        fields: list[str] = []
+
+
+class LiveFilter(BooleanFilter):
+    """Whether a key is still good."""
+
+    def filter(self, qs: QuerySet[Any], value: bool) -> QuerySet[Any]:
+        live = ApiKey.objects.live(now=now()).values("pk")
+        return qs.filter(pk__in=live) if value else qs.exclude(pk__in=live)
+
+
+class ApiKeyFilterSet(StrictFilterSet):
+    """Those that are good, or those that are over."""
+
+    live = LiveFilter()
+
+    class Meta:
+        model = ApiKey
         fields: list[str] = []

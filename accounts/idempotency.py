@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.authentication import KeyUse
 from accounts.models import IdempotencyRecord
 from common.clock import now as clock_now
 from common.errors import BadRequest, Conflict, Unprocessable
@@ -70,8 +71,7 @@ def idempotent(
         key = _read_key(request)
         if key is None:
             return atomically(lambda: method(view, request, *args, **kwargs))
-        # Read before the parser does: afterwards the stream is spent and only the parsed body is left.
-        digest = hashlib.sha256(request._request.body).hexdigest()
+        digest = _digest(request)
         return atomically(lambda: _answer(request, key, digest, lambda: method(view, request, *args, **kwargs)))
 
     wrapper.idempotent = True  # type: ignore[attr-defined]
@@ -103,6 +103,13 @@ def _read_key(request: Request) -> str | None:
     if not request.user.is_authenticated:
         raise BadRequest("Idempotency-Key needs a signed-in user.", code="idempotency_needs_sign_in")
     return key
+
+
+def _digest(request: Request) -> str:
+    """Of the body, read before the parser does: afterwards the stream is spent and only the parsed body is left. And of
+    the API key: an answer shows what its credentials may see, so it is not repeated to others of the same user."""
+    used = f"{request.auth.key_id}:".encode() if isinstance(request.auth, KeyUse) else b""
+    return hashlib.sha256(used + request._request.body).hexdigest()
 
 
 def _answer(request: Request, key: str, digest: str, work: Callable[[], Response]) -> Response:

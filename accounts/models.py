@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -168,6 +168,65 @@ class TokenFamily(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    """Keys by what they are still good for."""
+
+    def live(self, *, now: datetime) -> ApiKeyQuerySet:
+        """Those that a request may come with: as `accounts.authentication` asks, but for the holder's being active."""
+        return self.filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+            revoked_at__isnull=True,
+            token_version=F("user__token_version"),
+        )
+
+
+class ApiKey(models.Model):
+    """What a client program signs in with in place of its holder. It may do what `permissions` names as long as the
+    holder may, and what needs no permission: the holder's own data and assignments; never what changes the account (see
+    `accounts.permissions.InPerson`). The key itself is not kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16, unique=True, help_text="The public part of the key.")
+    secret_hash = models.CharField(max_length=64)
+    permissions = models.JSONField(default=list, blank=True)
+    read_only = models.BooleanField(default=False)
+    token_version = models.PositiveIntegerField(
+        help_text="The holder's when the key was made. What ends the holder's sessions raises that and so ends the key."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.CharField(max_length=32, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API key"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "name"], condition=Q(revoked_at__isnull=True), name="api_key_name_unique"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="api_key_has_a_name"),
+            models.CheckConstraint(
+                condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")), name="api_key_expires_later"
+            ),
+            models.CheckConstraint(
+                condition=Q(revoked_at__isnull=True, revoked_reason="")
+                | Q(revoked_at__isnull=False) & ~Q(revoked_reason=""),
+                name="api_key_revoked_for_a_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(revoked_at__isnull=True), name="api_key_expires"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LoginCounter(models.Model):

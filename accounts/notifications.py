@@ -51,8 +51,7 @@ class UnknownKind(Unprocessable):
     detail = "There is no such kind of notification to choose."
 
 
-# --- Writing
-# ---------------------------------------------------------------------------------------------------
+# --- Writing ----------------------------------------------------------------------------------------------------------
 
 
 def notify(
@@ -192,8 +191,7 @@ def _preferred(entry: NotificationKind, chosen: tuple[bool, bool] | None) -> tup
     return chosen or (entry.in_app, entry.email)
 
 
-# --- Reading
-# ---------------------------------------------------------------------------------------------------
+# --- Reading ----------------------------------------------------------------------------------------------------------
 
 
 def mark_read(*, notification: Notification, now: datetime) -> Notification:
@@ -214,8 +212,7 @@ def hide_notification(*, notification: Notification) -> None:
     Notification.objects.filter(pk=notification.pk).update(in_app=False)
 
 
-# --- Preferences
-# -----------------------------------------------------------------------------------------------
+# --- Preferences ------------------------------------------------------------------------------------------------------
 
 
 def preferences_of(user: User) -> dict[str, dict[str, bool]]:
@@ -269,8 +266,7 @@ def unsubscribe(*, user: User, kind: str) -> None:
     set_preferences(user=user, choices={kind: {"in_app": in_app, "email": False}})
 
 
-# --- Mailing
-# ---------------------------------------------------------------------------------------------------
+# --- Mailing ----------------------------------------------------------------------------------------------------------
 
 
 def deliver(*, notification_id: int, now: datetime) -> bool:

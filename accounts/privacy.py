@@ -22,6 +22,7 @@ _PROFILE = (
     "identity_requested_at", "identity_verified_at", "payment_provider", "payment_reference", "payment_last4",
     "clerk_user_id", "bid_limit", "last_login", "created_at", "updated_at",
 )  # fmt: skip
+_KEY = ("name", "prefix", "permissions", "read_only", "created_at", "expires_at", "last_used_at", "revoked_at")
 # What a person is known by, and what it becomes in a row that has to stay.
 _BLANKED = (
     "first_name", "last_name", "phone", "address_line1", "address_line2", "address_city", "address_state",
@@ -50,8 +51,9 @@ def delete_account(*, user: User, now: datetime) -> None:
         if lock_administrators() == {user.pk}:
             raise LastAdministrator
         locked = lock_user(user.pk)
-        # All of them, whatever the first one answers: each has something to erase.
-        referred_to = [share.erase(locked, now=now) for _, share in personal_data.items()]
+        # All of them, whatever the first one answers: each has something to erase. The apps on top first, as the order
+        # of locks is: a sale before its vehicle.
+        referred_to = [share.erase(locked, now=now) for _, share in reversed(list(personal_data.items()))]
         if any(referred_to) or not _deleted(locked):
             _anonymise(locked, now)
 
@@ -97,6 +99,7 @@ def _own_data(user: User) -> dict[str, Any]:
         .values("business_name", "dealer_license_number", "tax_id", "approved_at", "created_at")
         .first(),
         "sign_ins": list(user.token_families.order_by("created_at").values("created_at", "expires_at", "revoked_at")),
+        "api_keys": list(user.api_keys.order_by("id").values(*_KEY)),
         "notification_preferences": list(user.notification_preferences.values("kind", "in_app", "email")),
         "notifications": list(
             _messages_to(user).order_by("id").values("kind", "title", "body", "data", "created_at", "read_at")
@@ -113,4 +116,5 @@ def _erase_own_data(user: User, *, now: datetime) -> bool:  # noqa: ARG001
         model._default_manager.filter(user=user).delete()
     Export.objects.filter(owner=user).delete()
     user.token_families.all().delete()
+    user.api_keys.all().delete()
     return LogEntry.objects.filter(user=user).exists()

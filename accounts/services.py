@@ -3,10 +3,8 @@ transaction. The module's sisters: `tokens`, `sign_in`, `clerk`, and `notificati
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +29,7 @@ from accounts.tokens import (
     revoke_families,
     rotate_tokens,
 )
+from common.clock import known_zones
 from common.errors import BadCredentials, Conflict, Forbidden, NotFound, Unprocessable
 from common.text import email_key
 
@@ -219,7 +218,7 @@ def update_profile(*, user: User, changes: Mapping[str, Any], confirmed: bool, n
     values = dict(changes)
     if "email" in values:
         values["email"] = email_key(values["email"])
-    if values.get("timezone") and values["timezone"] not in _known_timezones():
+    if values.get("timezone") and values["timezone"] not in known_zones():
         raise UnknownTimezone(attr="timezone")
     with transaction.atomic():
         locked = lock_user(user.pk)
@@ -413,8 +412,3 @@ def _check_length(password: str) -> None:
         raise PasswordRefused(
             f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters.", code="password_length", attr="password"
         )
-
-
-@cache
-def _known_timezones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from accounts import exports, notifications
+from accounts import api_keys, exports, notifications
 from accounts.models import Heartbeat
 from accounts.upkeep import delete_stale_rows
 from common.clock import database_now
@@ -42,8 +42,10 @@ def sweep_exports() -> None:
 
 @shared_task
 def clean_up() -> None:
-    """Daily: files past their time, and rows that only mattered for a while."""
+    """Daily: files past their time, keys that are over or soon will be, and rows that only mattered for a while."""
     now = database_now()
     sweep(exports.expired_exports(now=now), exports.expire_export, now=now)
     exports.delete_orphans(now=now)
+    api_keys.retire_dead_keys(now=now)
+    api_keys.warn_of_expiry(now=now)
     delete_stale_rows(now=now)

@@ -19,7 +19,7 @@ from rest_framework_simplejwt import tokens as simplejwt
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
-from accounts.models import TokenFamily, User
+from accounts.models import ApiKey, TokenFamily, User
 from accounts.registry import claims_for
 
 ACCESS_LIFETIME: timedelta = api_settings.ACCESS_TOKEN_LIFETIME
@@ -149,10 +149,12 @@ def revoke_families(*, user_id: int, reason: str, now: datetime, family_id: uuid
 
 
 def end_all_sessions(*, user: User, reason: str, now: datetime) -> None:
-    """End every sign-in of the user, browser sessions included. The caller holds the user's row locked."""
+    """End every sign-in of the user, browser sessions and API keys included: whoever got hold of the account may have
+    made a key of their own. The caller holds the user's row locked."""
     User.objects.filter(pk=user.pk).update(token_version=F("token_version") + 1)
     user.refresh_from_db(fields=["token_version"])
     revoke_families(user_id=user.pk, reason=reason, now=now)
+    ApiKey.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=now, revoked_reason=reason)
 
 
 def _sign_pair(*, user: User, family: TokenFamily, refresh: RefreshToken) -> TokenPair:

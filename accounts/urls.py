@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from accounts.views import auth, preferences, privacy, session
+from accounts.views.api_keys import ApiKeyViewSet
 from accounts.views.exports import ExportViewSet
 from accounts.views.notifications import NotificationViewSet
 from accounts.views.sellers import OwnSellerProfileViewSet, SellerProfileViewSet
@@ -15,6 +16,7 @@ routes: list[tuple[str, type, str]] = [
     ("seller-profiles", SellerProfileViewSet, "seller-profile"),
     ("notifications", NotificationViewSet, "notification"),
     ("exports", ExportViewSet, "export"),
+    ("auth/keys", ApiKeyViewSet, "api-key"),
 ]
 urlpatterns: list = [
     path("auth/register", auth.RegisterView.as_view(), name="register"),

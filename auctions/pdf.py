@@ -1,4 +1,4 @@
-"""Invoices and credit notes of sales on paper (`common.pdf`)."""
+"""Invoices and credit notes of sales on paper (`common.pdf`), and the public history of a listing (`cars.pdf`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from reportlab.lib.units import mm
 
 from auctions.models import CreditNote, Invoice
+from auctions.services.history import PublicHistory
+from cars.pdf import Seal, Sheet, history_pdf, mileage, named_vehicle, vin_facts
 from common import pdf
 
 # The one in the middle is the sums': descriptions reach over it.
@@ -62,3 +64,29 @@ def _render(
         pdf.Block("Vehicle", *pdf.named(invoice.vehicle_text.split(", "))),
     )
     return pdf.render(pdf.Document(title, number, blocks, facts, COLUMNS, rows, subtotals, sums, note))
+
+
+def public_history_pdf(public: PublicHistory, *, number: str, fingerprint: str, address: str) -> bytes:
+    """What everybody may know of the past of a listed vehicle."""
+    listing = public.listing
+    lines = [f"VIN {listing.vin}" if listing.vin else "No VIN on record"]
+    if listing.exterior_color:
+        lines.append(f"Colour {listing.exterior_color}")
+    facts = [
+        ("Issued on", pdf.day(public.issued_at)),
+        ("Listing", f"{listing.pk}, {listing.get_status_display().lower()}"),
+    ]
+    if public.sale_price is not None:
+        facts.append(("Sold at auction for", f"{pdf.money(public.sale_price)} {listing.currency}"))
+    title = " ".join(part for part in (listing.get_title_type_display(), listing.title_state) if part)
+    stated = f"{mileage(listing.mileage, 'mi')}, {listing.get_odometer_status_display().lower()}"
+    sheet = Sheet(
+        title="Vehicle history",
+        block=pdf.Block("Vehicle", named_vehicle(listing), lines),
+        facts=facts,
+        identity=[("Title, as stated", title), ("Mileage, as stated", stated), *vin_facts(public.vin_decode)],
+        history=public.history,
+        notes=() if public.shared else ("The seller does not share the history of this vehicle.",),
+    )
+    advice = "Anybody finds this history there, and its fingerprint is the same until something new happens."
+    return history_pdf(sheet, Seal(number, fingerprint, address, advice))

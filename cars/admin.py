@@ -28,14 +28,15 @@ from cars.models import (
     SyncSuppression,
     Vehicle,
     VehicleEvent,
+    VinDecode,
 )
 from cars.resources import CarResource
 from cars.services import cars as registry
 from cars.services import vehicles as garage
 from cars.sync import breaker, runs
 from common import clock
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button
-from common.dashboard import Chart, Figure, panel
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button, status_column
+from common.dashboard import Chart, Figure, Queue, Visit, list_url, panel, queues
 
 STATUS_COLORS = {
     SyncRun.Status.SUCCEEDED: "success",
@@ -44,6 +45,7 @@ STATUS_COLORS = {
     SyncRun.Status.ABANDONED: "danger",
     SyncRun.Status.RUNNING: "info",
 }
+WENT_WRONG = [SyncRun.Status.FAILED, SyncRun.Status.ABANDONED]
 
 
 @admin.register(Car)
@@ -56,7 +58,7 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
     formats = [CSV]
     list_display = ("make", "model", "year", "category", "source", "withdrawn_at", "updated_at")
     list_display_links = ("make", "model")
-    list_filter = ("source", "category", "year")
+    list_filter = ("source", "category", ("withdrawn_at", admin.EmptyFieldListFilter), "year")
     search_fields = ("make", "model")
     fields = (
         "make",
@@ -98,6 +100,20 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
             )
 
 
+@admin.register(VinDecode)
+class VinDecodeAdmin(ReadOnlyAdmin):
+    """What providers say of VINs, for as long as it is kept."""
+
+    list_display = ("vin", "provider", "found", "show_vehicle", "fetched_at", "expires_at")
+    list_filter = ("found", "provider", "fetched_at")
+    search_fields = ("vin",)
+    ordering = ("-fetched_at",)
+
+    @display(description="vehicle")
+    def show_vehicle(self, row: VinDecode) -> str:
+        return " ".join(str(row.attributes.get(name) or "") for name in ("year", "make", "model")).strip()
+
+
 class SyncIssueInline(ReadOnlyInline):
     """The refused records of a run."""
 
@@ -111,18 +127,23 @@ class SyncRunAdmin(ReadOnlyAdmin):
     """What the syncs did. "Sync now" asks for a run of every configured source."""
 
     list_display = (
-        "id", "source", "provider", "show_status", "trigger", "fetched", "created", "updated", "unchanged",
-        "rejected", "duplicate", "withdrawn", "started_at", "finished_at",
+        "id", "source", "show_status", "trigger", "fetched", "created", "updated", "unchanged", "rejected",
+        "withdrawn", "started_at", "show_took",
     )  # fmt: skip
-    list_filter = ("source", "status", "trigger", "full")
+    list_filter = ("source", "status", "trigger", "full", "queued_at")
+    search_fields = ("=id", "provider", "reason", "error")
     list_select_related = ("triggered_by",)
     inlines = [SyncIssueInline]
     actions_list = ["sync_now", "sync_everything"]
     actions_detail = ["cancel"]
 
-    @display(description="status", label=STATUS_COLORS)
-    def show_status(self, run: SyncRun) -> str:
-        return run.status
+    show_status = status_column(STATUS_COLORS)
+
+    @display(description="took")
+    def show_took(self, run: SyncRun) -> str | None:
+        if run.started_at is None or run.finished_at is None:
+            return None
+        return f"{(run.finished_at - run.started_at).total_seconds():.1f} s"
 
     def has_sync_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("cars.sync_cars")
@@ -135,7 +156,10 @@ class SyncRunAdmin(ReadOnlyAdmin):
     def sync_everything(self, request: HttpRequest) -> HttpResponse:
         return self._request_runs(request, full=True)
 
-    @button(description="Cancel this run", permissions=["sync"], url_path="cancel", icon="cancel")
+    @button(
+        description="Cancel this run", permissions=["sync"], url_path="cancel", icon="cancel",
+        offered={SyncRun.Status.QUEUED, SyncRun.Status.RUNNING},
+    )  # fmt: skip
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         run = SyncRun.objects.get(pk=object_id)
         self.run(request, lambda: runs.cancel_run(run=run, now=clock.now()), done="The run was asked to stop.")
@@ -184,7 +208,9 @@ class SyncSuppressionAdmin(StaffAdmin):
 
     list_display = ("source", "provider", "external_id", "created_by", "created_at")
     list_filter = ("source", "provider")
+    list_select_related = ("created_by",)
     search_fields = ("external_id",)
+    ordering = ("-created_at",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -225,6 +251,17 @@ class VehicleAdmin(StaffAdmin):
     )  # fmt: skip
     readonly_fields = ("owner", "mileage", "mileage_unit", "archived_at")
     inlines = [OdometerInline]
+    actions_detail = ["passport"]
+
+    @button(
+        description="Passport",
+        permissions=["view"],
+        url_path="passport",
+        icon="history_edu",
+        offered=lambda vehicle: vehicle.archived_at is None,
+    )
+    def passport(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(reverse("vehicle-passport-pdf", args=[int(object_id)]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -246,26 +283,43 @@ class VehicleEventAdmin(ReadOnlyAdmin):
     search_fields = ("vehicle__vin", "reference")
 
 
-@panel("cars.view_car")
-def registry_panel(now: datetime) -> Iterable[Figure | Chart]:
+@panel("Cars", "cars.view_car")
+def registry_panel(visit: Visit) -> Iterable[Figure | Chart]:
     """How large the registry is, and its largest makes."""
+    here = Queue(
+        "Cars", "in the registry, not withdrawn", where=Q(withdrawn_at=None), link={"withdrawn_at__isempty": "1"}
+    )
+    yield from queues(Car.objects.all(), here)
     cars = Car.objects.current()
-    url = reverse("admin:cars_car_changelist")
-    yield Figure("Cars", cars.count(), "in the registry, not withdrawn", url)
     top = list(cars.values_list("make").annotate(count=Count("id")).order_by("-count", "make")[:12])
     yield Chart("Cars per make", [make for make, _ in top], {"Cars": [count for _, count in top]})
 
 
-@panel("cars.view_syncrun")
-def sync_panel(now: datetime) -> Iterator[Figure | Chart]:
-    """How the syncs went over the last fortnight, and what refuses to go."""
-    url = reverse("admin:cars_syncrun_changelist")
+@panel("Sync", "cars.view_syncrun")
+def sync_panel(visit: Visit) -> Iterator[Figure]:
+    """How the last sync went, and those of the last day that went wrong."""
     last = SyncRun.objects.first()
+    url = reverse("admin:cars_syncrun_change", args=[last.pk]) if last else list_url(SyncRun)
     yield Figure("Last sync", last.status if last else "none yet", _when(last), url, alarm=_went_wrong(last))
-    open_breakers = SyncSource.objects.filter(breaker_open_until__gt=now).count()
-    sources = reverse("admin:cars_syncsource_changelist")
-    yield Figure("Breakers open", open_breakers, "sources that rest after failures", sources, alarm=open_breakers > 0)
-    yield from _runs_per_day(now)
+    recent = {"status__in": WENT_WRONG, "queued_at__gte": visit.now - timedelta(days=1)}
+    yield from queues(
+        SyncRun.objects.all(), Queue("Syncs failed", "within a day, or their worker died", recent, alarm=True)
+    )
+
+
+@panel("Sync", "cars.view_syncsource")
+def breakers_panel(visit: Visit) -> Iterator[Figure]:
+    """What refuses to go."""
+    resting = {"breaker_open_until__gt": visit.now}
+    yield from queues(
+        SyncSource.objects.all(), Queue("Breakers open", "sources that rest after failures", resting, alarm=True)
+    )
+
+
+@panel("Sync", "cars.view_syncrun")
+def runs_panel(visit: Visit) -> Iterator[Chart]:
+    """The syncs of the last fortnight."""
+    yield from _runs_per_day(visit.now)
 
 
 def _when(run: SyncRun | None) -> str:
@@ -273,11 +327,11 @@ def _when(run: SyncRun | None) -> str:
 
 
 def _went_wrong(run: SyncRun | None) -> bool:
-    return run is not None and run.status in {SyncRun.Status.FAILED, SyncRun.Status.ABANDONED}
+    return run is not None and run.status in WENT_WRONG
 
 
 def _runs_per_day(now: datetime, days: int = 14) -> Iterator[Chart]:
-    failed = Q(status__in=[SyncRun.Status.FAILED, SyncRun.Status.ABANDONED])
+    failed = Q(status__in=WENT_WRONG)
     since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     counted = (
         SyncRun.objects.filter(queued_at__gte=since)
@@ -290,5 +344,5 @@ def _runs_per_day(now: datetime, days: int = 14) -> Iterator[Chart]:
     dates = [(since + timedelta(days=offset)).date() for offset in range(days)]
     rows = [by_day.get(date, {"good": 0, "bad": 0}) for date in dates]
     labels = [f"{date:%d %b}" for date in dates]
-    yield Chart("Sync runs per day", labels, {"Runs": [row["good"] for row in rows]}, kind="line")
-    yield Chart("Sync failures per day", labels, {"Failures": [row["bad"] for row in rows]})
+    series = {"Went well": [row["good"] for row in rows], "Failed": [row["bad"] for row in rows]}
+    yield Chart("Sync runs per day", labels, series, stacked=True)

@@ -320,6 +320,10 @@ class VehicleEventQuerySet(models.QuerySet["VehicleEvent"]):
             return self
         return self.filter(Q(owner=user) | ~Q(public_summary=""))
 
+    def public(self) -> VehicleEventQuerySet:
+        """What everybody may read, of whose time it may be."""
+        return self.exclude(public_summary="")
+
 
 class VehicleEvent(models.Model):
     """One entry of a vehicle's timeline, append-only. `owner` is the owner at that time: a later owner reads the

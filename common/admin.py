@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
-from functools import wraps
+from functools import reduce, wraps
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -24,10 +25,13 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import action
+from unfold.dataclasses import UnfoldAction
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from common.dashboard import Figure, Queue, Visit, panel, queues
 from common.errors import DomainError
+from common.money import money_text
 
 
 class ReasonForm(forms.Form):
@@ -61,6 +65,7 @@ class StaffAdmin(ModelAdmin):
 
     list_filter_sheet = False
     list_per_page = 50
+    list_max_show_all = 200
     show_full_result_count = False
     warn_unsaved_form = True
 
@@ -88,6 +93,12 @@ class StaffAdmin(ModelAdmin):
             obj.pk, obj._state.adding = created.pk, False
         else:
             super().save_model(request, obj, form, change)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        """The buttons whose service would do something with the row as it is."""
+        buttons = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, unquote(str(object_id))) if buttons else None
+        return [one for one in buttons if row is None or one.method.is_offered(row)]
 
     def run(self, request: HttpRequest, service: Any, *, done: str) -> bool:
         """Call `service()`; tell the user `done`, or what the service refused. True when it was done."""
@@ -118,11 +129,11 @@ class StaffAdmin(ModelAdmin):
         form_class: type[forms.Form] = forms.Form,
     ) -> HttpResponse:
         """A page that asks for what the form has fields for, without any only whether it is meant; then it calls
-        `service(**answers)` and goes back to the object's page."""
+        `service(**answers)` and goes back to the object's page. What the service refuses is said on the page that
+        asked, with all that was typed."""
         form = form_class(request.POST if request.method == "POST" else None)
         page = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
-        if form.is_valid():
-            self.run(request, lambda: service(**form.cleaned_data), done=done)
+        if form.is_valid() and self.run(request, lambda: service(**form.cleaned_data), done=done):
             return redirect(page)
         context = {
             **self.admin_site.each_context(request),
@@ -172,6 +183,7 @@ class ReadOnlyInline(TabularInline):
 
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -180,9 +192,14 @@ class ReadOnlyInline(TabularInline):
         return False
 
 
-def button(**options: Any) -> Callable[[Any], Any]:
-    """A button on a page or above a list that calls a service; `options` are those of the theme's `action`. The theme
-    makes it a link, which another site could make staff follow: what a browser says comes from elsewhere is refused."""
+Offered = Collection[str] | Callable[[Any], bool]
+
+
+def button(*, offered: Offered | None = None, **options: Any) -> Callable[[Any], Any]:
+    """A button on a page or above a list that calls a service; `options` are those of the theme's `action`. `offered`
+    says on which rows' pages it stands: statuses, or a question about the row. That is a courtesy: the service judges.
+    The theme makes it a link, which another site could make staff follow: what a browser says comes from elsewhere is
+    refused."""
 
     def decorate(method: Any) -> Any:
         @wraps(method)
@@ -192,9 +209,58 @@ def button(**options: Any) -> Callable[[Any], Any]:
             answer: HttpResponse = method(self, request, *args, **kwargs)
             return answer
 
+        guarded.is_offered = _is_offered(offered)  # type: ignore[attr-defined]
         return action(**options)(guarded)
 
     return decorate
+
+
+def _is_offered(offered: Offered | None) -> Callable[[Any], bool]:
+    if offered is None:
+        return lambda _row: True
+    if callable(offered):
+        return offered
+    return lambda row: row.status in offered
+
+
+def status_column(colors: Mapping[Any, str], *, field: str = "status") -> Any:
+    """A column with a row's status by its name, and where a colour says something, with what that goes by."""
+
+    def show(page: Any, row: Any) -> str | tuple[str, str]:
+        status, name = getattr(row, field), str(getattr(row, f"get_{field}_display")())
+        return (status, name) if status in colors else name
+
+    return display(description=field.replace("_", " "), label=dict(colors), ordering=field)(show)
+
+
+@display(description="what")
+def change_column(page: Any, event: Any) -> str:
+    """A column of events: `pending → paid`, or with their kind where it is none of a status: `moved: 3 → 4`. Of what
+    begins only what it begins as."""
+    change = " → ".join(step for step in (event.old, event.new) if step)
+    kind = getattr(event, "kind", "status")
+    parts = [kind if kind != "status" else "", change]
+    return ": ".join(part for part in parts if part).replace("_", " ")
+
+
+def money_column(field: str, *, currency: str = "currency") -> Any:
+    """A column with an amount and its currency; `currency` names the row's field, over `__` that of another row."""
+
+    def show(page: Any, row: Any) -> str | None:
+        amount = getattr(row, field)
+        unit = reduce(getattr, currency.split("__"), row)
+        return None if amount is None else money_text(amount, unit)
+
+    return display(description=field.replace("_", " "))(show)
+
+
+def quantity_column(field: str) -> Any:
+    """A column with a quantity, without the zeros behind it."""
+
+    def show(page: Any, row: Any) -> str:
+        return f"{getattr(row, field).normalize():f}"
+
+    return display(description=field.replace("_", " "))(show)
 
 
 class _TaskSelect(UnfoldAdminSelectWidget, beat_admin.TaskSelectWidget):
@@ -212,6 +278,8 @@ class ScheduledTaskForm(beat_admin.PeriodicTaskForm):
             self.fields[name].widget = forms.Textarea(attrs={"rows": 2})
 
 
+admin.site.index_title = "Today"
+
 for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule):
     admin.site.unregister(model)
 
@@ -224,7 +292,8 @@ class ScheduledTaskAdmin(StaffAdmin, beat_admin.PeriodicTaskAdmin):
     change_form_template = None  # The scheduler's own one runs an inline script, which the CSP refuses.
     date_hierarchy = None
     list_display = ("name", "enabled", "scheduler", "last_run_at", "total_run_count", "description")
-    list_filter = ("enabled",)
+    list_filter = ("enabled", "last_run_at")
+    ordering = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "regtask", "task", "enabled", "description")}),
         (
@@ -244,16 +313,44 @@ class ScheduledTaskAdmin(StaffAdmin, beat_admin.PeriodicTaskAdmin):
     )
 
 
+@panel("Operations", "django_celery_beat.view_periodictask")
+def schedules_panel(visit: Visit) -> Iterator[Figure]:
+    """Jobs that run by themselves, and those that somebody switched off."""
+    yield from queues(
+        PeriodicTask.objects.all(),
+        Queue("Schedules", "jobs that run by themselves", {"enabled__exact": True}),
+        Queue("Schedules off", "somebody switched them off", {"enabled__exact": False}, alarm=True),
+    )
+
+
 @admin.register(IntervalSchedule)
 class IntervalAdmin(StaffAdmin):
     """Intervals that schedules refer to."""
 
-    list_display = ("__str__", "every", "period")
+    list_display = ("__str__", "every", "period", "show_jobs")
+    list_filter = ("period",)
+    search_fields = ("=every", "period")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(jobs=models.Count("periodictask"))
+
+    @display(description="jobs", ordering="jobs")
+    def show_jobs(self, schedule: Any) -> int:
+        return int(schedule.jobs)
 
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(StaffAdmin):
     """Times of day and week that schedules refer to, each with its own zone."""
 
-    list_display = ("__str__", "human_readable", "timezone")
+    list_display = ("human_readable", "timezone", "show_jobs")
+    list_filter = ("timezone",)
+    search_fields = ("=hour", "=minute", "timezone")
     readonly_fields = ("human_readable",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(jobs=models.Count("periodictask"))
+
+    @display(description="jobs", ordering="jobs")
+    def show_jobs(self, schedule: Any) -> int:
+        return int(schedule.jobs)

@@ -1,6 +1,6 @@
 """The cache, which may be missing at any moment: reads then miss, writes are dropped, nothing raises.
 
-**Circuit.** The first error of a backend opens its circuit for `CIRCUIT_OPEN_S`: until then no call touches
+**Circuit.** The first error of a backend opens its circuit (`common.circuit`): for a few seconds no call touches
 the server, so a hanging Redis costs one short time-out per process (a thread that was already waiting pays
 its own), not one per request. When the time is over one caller tries again while the others go on missing.
 One log line per opening.
@@ -20,11 +20,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-import structlog
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
@@ -34,54 +32,10 @@ from django_redis.cache import RedisCache
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
+from common import replicas
+from common.circuit import Circuit
+
 T = TypeVar("T")
-CIRCUIT_OPEN_S = 5.0
-log = structlog.get_logger(__name__)
-
-
-class Circuit:
-    """Whether a backend is worth calling, shared by all threads of the process.
-
-    `openings` counts how often it opened; a namespace compares it to know that something may have been lost.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.openings = 0
-        self._open_until = 0.0
-        self._lock = threading.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        return self._open_until > 0
-
-    def admits(self) -> bool:
-        """True when closed, and for one caller per `CIRCUIT_OPEN_S` while open: that one tries for all."""
-        if not self.is_open:
-            return True
-        with self._lock:
-            now = time.monotonic()
-            if now < self._open_until:
-                return False
-            self._open_until = now + CIRCUIT_OPEN_S
-            return True
-
-    def failed(self, error: Exception) -> None:
-        with self._lock:
-            was_open = self.is_open
-            self._open_until = time.monotonic() + CIRCUIT_OPEN_S
-            if was_open:
-                return
-            self.openings += 1
-        log.warning("cache_unavailable", backend=self.name, error=type(error).__name__, bypass_s=CIRCUIT_OPEN_S)
-
-    def worked(self) -> None:
-        if not self.is_open:
-            return
-        with self._lock:
-            self._open_until = 0.0
-        log.info("cache_available", backend=self.name)
-
 
 _circuits: dict[str, Circuit] = {}
 _circuits_lock = threading.Lock()
@@ -91,7 +45,7 @@ def _circuit(backend: str, location: object) -> Circuit:
     """One circuit per server: Django makes a backend object per thread, the server behind them is the
     same."""
     with _circuits_lock:
-        return _circuits.setdefault(f"{backend} {location}", Circuit(backend))
+        return _circuits.setdefault(f"{backend} {location}", Circuit(backend, event="cache"))
 
 
 class _SoftCache(BaseCache):
@@ -243,7 +197,8 @@ class CacheNamespace:
         stored = cache.get(key)
         if stored is not None:
             return cast(T, stored[0])
-        value = produce()
+        with replicas.on_primary():
+            value = produce()
         cache.set(key, (value,), ttl)
         return value
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.conf import settings
 from django.db import connection
@@ -45,3 +46,9 @@ def zone_named(name: str) -> ZoneInfo:
         return ZoneInfo(name or settings.DEFAULT_USER_TIMEZONE)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo(settings.DEFAULT_USER_TIMEZONE)
+
+
+@cache
+def known_zones() -> frozenset[str]:
+    """The names of all time zones. The first call reads hundreds of files."""
+    return frozenset(available_timezones())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+import json
+from hashlib import blake2b, sha256
 from typing import Any
 
+import orjson
 from django.utils.http import parse_etags
 
 from common.errors import PreconditionFailed
-from common.renderers import dump_lasting_json
+from common.renderers import dump_json, dump_lasting_json
 
 
 def etag_of(data: Any) -> str:
@@ -19,6 +21,13 @@ def etag_of(data: Any) -> str:
 def tag_of(body: bytes) -> str:
     """The tag of a representation that is JSON already."""
     return f'"{blake2b(body, digest_size=16).hexdigest()}"'
+
+
+def fingerprint_of(data: Any) -> str:
+    """The SHA-256 of a representation's content, which anybody can reckon again from the JSON: its members sorted,
+    without spaces, in ASCII."""
+    content = json.dumps(orjson.loads(dump_json(data)), sort_keys=True, separators=(",", ":"))
+    return sha256(content.encode()).hexdigest()
 
 
 def is_current(request: Any, etag: str) -> bool:

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from common.examples import shown
 from common.permissions import Public
 from common.renderers import JSONRenderer
 from common.views import ApiView
@@ -29,9 +30,11 @@ class ApiRootView(ApiView):
     collections: ClassVar[dict[str, str]] = {}
 
     @extend_schema(
-        operation_id="root",
+        operation_id="root_retrieve",
+        summary="List the collections",
         tags=["root"],
         responses={200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}},
+        examples=[shown("some of them", {"cars": "http://localhost:8000/api/cars"})],
     )
     def get(self, request: Request) -> Response:
         names = {name: reverse(view_name, request=request) for name, view_name in self.collections.items()}

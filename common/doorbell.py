@@ -7,20 +7,13 @@ import time
 from functools import partial
 from typing import Any
 
-import structlog
 from celery import current_app
 from django.db import transaction
 
-log = structlog.get_logger(__name__)
+from common.circuit import Circuit
 
 EVERY_S = 1.0  # Between two messages of `ring_now_and_then`.
-QUIET_S = 5.0  # After a failed ring nobody waits for the broker again until this has passed.
-
-
-class _Circuit:
-    """When this process may try the broker again (monotonic seconds)."""
-
-    opens_at = 0.0
+broker = Circuit("broker", event="doorbell")
 
 
 def ring_on_commit(task: str, *args: Any) -> None:
@@ -50,10 +43,11 @@ def _ring_in_turn(task: str) -> None:
 
 
 def _ring(task: str, *args: Any, countdown: float | None = None) -> None:
-    if time.monotonic() < _Circuit.opens_at:
+    if not broker.admits():
         return
     try:
         current_app.send_task(task, args=args, countdown=countdown)
     except Exception as error:  # Whatever the transport raises: the sweep does the work.
-        _Circuit.opens_at = time.monotonic() + QUIET_S
-        log.warning("doorbell_failed", task=task, error=type(error).__name__)
+        broker.failed(error)
+    else:
+        broker.worked()

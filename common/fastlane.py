@@ -18,6 +18,7 @@ from django.urls import Resolver404, get_resolver
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from common import replicas
 from common.errors import DomainError
 from common.fastlist import FastListMixin
 from common.fastread import FastRetrieveMixin
@@ -54,7 +55,8 @@ class FastLane(Middleware):
         request.resolver_match = match
         try:
             return lane.answer(request, match.kwargs)
-        except _REFUSALS:
+        except _REFUSALS as refusal:
+            replicas.gave_up(refusal)
             return None
 
     def _lane_of(self, func: Any) -> Lane | None:
@@ -91,6 +93,7 @@ class Lane(NamedTuple):
             return None
         if not all(throttle.allow_request(request, view) for throttle in view.get_throttles()):
             return None
+        replicas.begin(view, request)
         response: HttpResponse | None = (
             view.fast_list(request) if self.action == "list" else view.fast_retrieve(request)
         )

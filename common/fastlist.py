@@ -27,13 +27,13 @@ from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from common import clock, pagination
+from common import clock, pagination, replicas
 from common.filters import SearchFilter, StrictFilter, refuse_parameters
 from common.keyset import Cursor, SortTerm, cursor_of, read_cursor, resolve_field, sort_terms
 from common.pagination import FIRST, PageRequest, link_header, page_links, read_page, walked
 from common.prepared import fetch_prepared
 from common.renderers import dump_json
-from common.rowjson import JsonObject, columns_of
+from common.rowjson import columns_of, conditional_of, row_object
 from common.views import ListMixin
 
 MAX_PLANS = 256  # Compiled statements of a process; when there are more shapes, it starts over.
@@ -109,6 +109,7 @@ class Plan(NamedTuple):
 
 
 _MOMENT = models.DateTimeField()
+_HAS_ALL = "has_all"  # A column.
 
 
 def _answer(view: Any, request: Request) -> HttpResponse | None:
@@ -308,13 +309,17 @@ def _stand_in(value: Any, number: int) -> Any:
 def _rows(
     view: Any, queryset: QuerySet[Any], terms: list[SortTerm] | None, moment: datetime
 ) -> tuple[str, Sequence[Any]]:
-    """The statement of the rows: on PostgreSQL their columns, on SQLite their JSON, and the sort values if asked."""
+    """The statement of the rows: on PostgreSQL their columns, on SQLite their JSON, and the sort values if asked. On
+    PostgreSQL last whether a row has its conditional members."""
     serializer = view.get_serializer(context=view.get_serializer_context() | {"moment": moment})
     columns = columns_of(serializer, queryset.model, connection.vendor)
     keys = {f"k{number}": F(term.name) for number, term in enumerate(terms or ())}
-    shown = {"row_json": JsonObject(columns)}
-    if connection.vendor == "postgresql":
+    if connection.vendor != "postgresql":
+        shown = {"row_json": row_object(serializer, columns)}
+    else:
         shown = {f"c{number}": expression for number, expression in enumerate(columns.values())}
+        if conditional_of(serializer):
+            keys[_HAS_ALL] = serializer.has_conditional("")
     return queryset.annotate(**shown, **keys).values_list(*shown, *keys).query.sql_with_params()
 
 
@@ -326,17 +331,25 @@ def _statement(count_sql: str, rows_sql: str, terms: list[SortTerm] | None, view
     shown_keys = "".join(f", t.{key}" for key in keys)
     if connection.vendor != "postgresql":
         return f"SELECT c.n, t.row_json{shown_keys} FROM ({count_sql}) AS c LEFT JOIN {rows} AS t ON 1"  # noqa: S608
-    names = [f'"{name}"' for name, field in view.get_serializer().fields.items() if not field.write_only]
-    row = "row_to_json(t)::text"
-    if keys:
-        own = ", ".join(f"t.{name}" for name in names)
-        row = f"(SELECT row_to_json(r)::text FROM (SELECT {own}) AS r)"  # noqa: S608
-    columns = ", ".join(names + keys)
-    return f"SELECT c.n, {row}{shown_keys} FROM ({count_sql}) AS c LEFT JOIN {rows} AS t({columns}) ON TRUE"  # noqa: S608
+    serializer = view.get_serializer()
+    names = [name for name, field in serializer.fields.items() if not field.write_only]
+    row = _object(names) if keys else "row_to_json(t)::text"
+    columns = [f'"{name}"' for name in names] + keys
+    if conditional := conditional_of(serializer):
+        fewer = _object([name for name in names if name not in conditional])
+        row = f"CASE WHEN t.{_HAS_ALL} THEN {_object(names)} WHEN NOT t.{_HAS_ALL} THEN {fewer} END"
+        columns.append(_HAS_ALL)
+    shown_columns = ", ".join(columns)
+    return f"SELECT c.n, {row}{shown_keys} FROM ({count_sql}) AS c LEFT JOIN {rows} AS t({shown_columns}) ON TRUE"  # noqa: S608
+
+
+def _object(names: Sequence[str]) -> str:
+    own = ", ".join(f't."{name}"' for name in names)
+    return f"(SELECT row_to_json(r)::text FROM (SELECT {own}) AS r)"  # noqa: S608
 
 
 def _render(request: Request, page: PageRequest, plan: Plan, shape: Shape) -> HttpResponse | None:
-    found = fetch_prepared(plan.sql, plan.bind(shape.slots, page))
+    found = fetch_prepared(plan.sql, plan.bind(shape.slots, page), replicas.current())
     count = found[0][0]
     # The row of an empty page: no JSON, or the JSON of no sort values.
     rows = [row for row in found if row[1] is not None and (not plan.with_keys or row[-1] is not None)]

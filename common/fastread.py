@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from common import replicas
 from common.conditional import is_current, tag_of
 from common.prepared import fetch_prepared
 from common.rowjson import json_rows
@@ -53,7 +54,7 @@ class Statement(NamedTuple):
     def fetch(self, key: Any) -> list[tuple[Any, ...]]:
         bound = list(self.parameters)
         bound[self.place] = self.key.get_db_prep_value(key, connection)
-        return fetch_prepared(self.sql, bound)
+        return fetch_prepared(self.sql, bound, replicas.current())
 
 
 _statements: dict[type[Any], Statement | None] = {}

@@ -27,6 +27,7 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_FORMS = (
     (re.compile(r"eyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), REDACTED),  # A JSON Web Token.
+    (re.compile(r"(?i)(fck_[0-9a-f]{4,16})_[0-9a-f]+"), rf"\1_{REDACTED}"),  # An API key, but for its public part.
     (re.compile(r"(?i)(authorization[\\\"':=\s]{1,6})(?:(?:bearer|basic)\s+)?[^\s\"',\\]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)\b(bearer) +(?=\S*[\d.])[\w.~+/=-]+"), rf"\1 {REDACTED}"),
     # PostgreSQL repeats the row that a constraint refuses: a reserve, a maximum, an address.
@@ -124,34 +125,15 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 def logging_config(*, level: str, sync_log: Path | None = None) -> dict[str, Any]:
     """The `dictConfig` of the project. `sync_log` also takes what the sync engine logs; the file rotates at
     10 MB."""
-    handlers: dict[str, Any] = {
-        "console": {
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stdout",
-            "formatter": "json",
-            "filters": ["route_only"],
-        }
-    }
-    sync_handlers = []
-    if sync_log is not None:
-        sync_handlers = ["sync_log"]
-        handlers["sync_log"] = {
-            "class": "logging.handlers.RotatingFileHandler",
-            "filename": str(sync_log),
-            "maxBytes": 10 * 1024 * 1024,
-            "backupCount": 5,
-            "delay": True,
-            "formatter": "json",
-        }
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"route_only": {"()": "common.logs.RouteOnly"}},
         "formatters": {"json": {"()": "common.logs.formatter"}},
-        "handlers": handlers,
+        "handlers": _handlers(sync_log),
         "root": {"level": level, "handlers": ["console"]},
         "loggers": {
-            "cars.sync": {"handlers": sync_handlers},
+            "cars.sync": {"handlers": [] if sync_log is None else ["sync_log"]},
             "django": {"handlers": [], "propagate": True},
             # Refused requests have their own line (common.middleware); these would repeat it with the raw
             # path.
@@ -173,6 +155,26 @@ def logging_config(*, level: str, sync_log: Path | None = None) -> dict[str, Any
             "celery.beat": {"level": "WARNING"},
         },
     }
+
+
+def _handlers(sync_log: Path | None) -> dict[str, Any]:
+    console = {
+        "class": "logging.StreamHandler",
+        "stream": "ext://sys.stdout",
+        "formatter": "json",
+        "filters": ["route_only"],
+    }
+    if sync_log is None:
+        return {"console": console}
+    file = {
+        "class": "logging.handlers.RotatingFileHandler",
+        "filename": str(sync_log),
+        "maxBytes": 10 * 1024 * 1024,
+        "backupCount": 5,
+        "delay": True,
+        "formatter": "json",
+    }
+    return {"console": console, "sync_log": file}
 
 
 def configure(config: dict[str, Any]) -> None:

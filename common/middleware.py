@@ -29,6 +29,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 from prometheus_client import Counter, Histogram
 
+from common import replicas
 from common.errors import error_response
 from common.logs import log_request, route_of
 from common.throttling import set_rate_headers
@@ -137,6 +138,7 @@ class RequestContext(Middleware):
             status=status,
             duration_ms=round(duration_s * 1000, 2),
             user_id=_known_user_id(request),
+            **_key_used(request),
         )
         return response
 
@@ -157,6 +159,12 @@ def _known_user_id(request: HttpRequest) -> int | None:
     """The user's id when somebody asked for the user; the log must not cause a query of its own."""
     user = getattr(request, "_cached_user", None) or request.__dict__.get("user")
     return None if user is None or isinstance(user, SimpleLazyObject) else cast("int | None", user.pk)
+
+
+def _key_used(request: HttpRequest) -> dict[str, int]:
+    """Which API key the user's program came with, if it was one."""
+    key_id: int | None = getattr(getattr(request, "auth", None), "key_id", None)
+    return {} if key_id is None else {"api_key_id": key_id}
 
 
 _POLICY_JSON = "default-src 'none'; frame-ancestors 'none'"
@@ -272,6 +280,19 @@ class Cors(CorsMiddleware):
         if not settings.CORS_ALLOWED_ORIGINS:
             raise MiddlewareNotUsed
         super().__init__(get_response)
+
+
+class ReplicaReads(Middleware):
+    """Not there at all without replicas. What a request learned of them ends with it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        super().__init__(get_response)
+        if self.is_async or not replicas.ALIASES:
+            raise MiddlewareNotUsed
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        replicas.end(method=request.method, user_id=_known_user_id(request))
+        return response
 
 
 class SessionWithCookie(SessionMiddleware):

@@ -24,7 +24,17 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import registerFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, HRFlowable, PageTemplate, Paragraph, Spacer, Table
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Flowable,
+    Frame,
+    HRFlowable,
+    PageTemplate,
+    Paragraph,
+    Spacer,
+    Table,
+)
 
 from common.calendar import business_day
 
@@ -55,17 +65,19 @@ STRONG = _style("strong", 9, bold=True)
 SMALL = _style("small", 7.5, color=QUIET)
 ISSUER = _style("issuer", 15, bold=True, color=ACCENT)
 TITLE = _style("title", 20, color=ACCENT, right=True)
+SECTION = _style("section", 11, bold=True, color=ACCENT)
+SECTION.spaceBefore, SECTION.spaceAfter = 6 * mm, 1.5 * mm
 SUBTITLE = _style("subtitle", 10, bold=True, right=True)
 
-_PLAIN: list[Any] = [
+PLAIN: list[Any] = [
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
     ("RIGHTPADDING", (0, 0), (-1, -1), 0),
     ("TOPPADDING", (0, 0), (-1, -1), 0),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
 ]
-_TABLE = [
-    *_PLAIN,
+LISTED = [
+    *PLAIN,
     ("TOPPADDING", (0, 0), (-1, -1), 1.1 * mm),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 1.1 * mm),
     ("LEFTPADDING", (0, 0), (0, -1), 2 * mm),
@@ -126,25 +138,30 @@ class Document:
 
 def render(document: Document) -> bytes:
     """The document under the letterhead of the settings."""
+    return compose(title=document.title, number=document.number, story=_story(document))
+
+
+def compose(*, title: str, number: str, story: Iterable[Flowable]) -> bytes:
+    """A document of any contents, under the letterhead of the settings and with numbered pages."""
     target = BytesIO()
-    title = f"{document.title} {document.number}"
+    name = f"{title} {number}"
     frame = Frame(MARGIN, FOOT, WIDTH, A4[1] - MARGIN - FOOT, *[0] * 4)
     template = BaseDocTemplate(
         target,
         pagesize=A4,
         pageTemplates=[PageTemplate(frames=[frame])],
-        title=title,
+        title=name,
         author=settings.WORKSHOP_NAME,
-        subject=title,
+        subject=name,
         creator="Forecourt",
         lang="en",
         invariant=1,
     )
 
     def numbered(*args: Any, **kwargs: Any) -> NumberedCanvas:
-        return NumberedCanvas(*args, foot=f"{settings.WORKSHOP_NAME}  ·  {title}", **kwargs)
+        return NumberedCanvas(*args, foot=f"{settings.WORKSHOP_NAME}  ·  {name}", **kwargs)
 
-    template.build(list(_story(document)), canvasmaker=numbered)
+    template.build([*_letterhead(title, number), *story], canvasmaker=numbered)
     return target.getvalue()
 
 
@@ -210,9 +227,6 @@ class NumberedCanvas(Canvas):
 
 
 def _story(document: Document) -> Iterable[Flowable]:
-    yield _head(document)
-    yield Spacer(0, 4 * mm)
-    yield HRFlowable(width="100%", thickness=1.2, color=ACCENT, spaceAfter=5 * mm)
     yield _blocks(document)
     yield Spacer(0, 7 * mm)
     yield _table(document)
@@ -221,11 +235,17 @@ def _story(document: Document) -> Iterable[Flowable]:
         yield text(document.note)
 
 
-def _head(document: Document) -> Table:
+def _letterhead(title: str, number: str) -> Iterable[Flowable]:
+    yield _head(title, number)
+    yield Spacer(0, 4 * mm)
+    yield HRFlowable(width="100%", thickness=1.2, color=ACCENT, spaceAfter=5 * mm)
+
+
+def _head(title: str, number: str) -> Table:
     details = settings.WORKSHOP_DETAILS.splitlines()
     issuer = [text(settings.WORKSHOP_NAME, ISSUER), *(text(line, SMALL) for line in details)]
-    title = [text(document.title, TITLE), Spacer(0, 2 * mm), text(document.number, SUBTITLE)]
-    return Table([[issuer, title]], colWidths=(WIDTH * 0.6, WIDTH * 0.4), style=_PLAIN)
+    named = [text(title, TITLE), Spacer(0, 2 * mm), text(number, SUBTITLE)]
+    return Table([[issuer, named]], colWidths=(WIDTH * 0.5, WIDTH * 0.5), style=PLAIN)
 
 
 def _blocks(document: Document) -> Table:
@@ -234,13 +254,27 @@ def _blocks(document: Document) -> Table:
         for block in document.blocks
     ]
     widths = (WIDTH * 0.32, WIDTH * 0.3, WIDTH * 0.38)
-    style = [*_PLAIN, ("RIGHTPADDING", (0, 0), (1, 0), 4 * mm)]
+    style = [*PLAIN, ("RIGHTPADDING", (0, 0), (1, 0), 4 * mm)]
     return Table([[*columns, [_facts(document.facts)]]], colWidths=widths, style=style)
+
+
+def section(title: str) -> list[Flowable]:
+    """A heading, on the next page where there is no room for something below it."""
+    return [CondPageBreak(35 * mm), text(title, SECTION)]
+
+
+def listing(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Table:
+    """A plain table whose titles are repeated on every page; texts stand to the left. Exactly one column has no width
+    of its own."""
+    taken = sum(column.width for column in columns)
+    widths = [column.width or WIDTH - taken for column in columns]
+    style = [*LISTED, ("ALIGN", (0, 0), (-1, -1), "LEFT"), ("LINEBELOW", (0, 1), (-1, -1), 0.25, RULE)]
+    return Table([[column.title for column in columns], *rows], colWidths=widths, repeatRows=1, style=style)
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> Table:
     rows = [[text(label, SMALL), text(value, NUMBER)] for label, value in facts]
-    return Table(rows, colWidths=(WIDTH * 0.16, WIDTH * 0.22), style=[*_PLAIN, ("BOTTOMPADDING", (0, 0), (-1, -1), 1)])
+    return Table(rows, colWidths=(WIDTH * 0.16, WIDTH * 0.22), style=[*PLAIN, ("BOTTOMPADDING", (0, 0), (-1, -1), 1)])
 
 
 def _table(document: Document) -> Table:
@@ -248,7 +282,7 @@ def _table(document: Document) -> Table:
     alone. Cells that cannot need a second line are plain strings, which are laid out ten times as fast."""
     count = len(document.columns)
     rows: list[list[Any]] = [[column.title for column in document.columns]]
-    style: list[Any] = [*_TABLE]
+    style: list[Any] = [*LISTED]
     for row in document.rows:
         number = len(rows)
         if isinstance(row, Heading):

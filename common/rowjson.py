@@ -7,6 +7,9 @@ serializer, which answers an expression with an explicit `output_field` (a decim
 expression needs of the moment is `context["moment"]`, and of the caller the id of `context["request"].user`: the fast
 list binds both. Any other field raises ImproperlyConfigured when the first statement is built. Text is escaped alike by
 PostgreSQL, SQLite and orjson.
+
+Members that only some rows of a list have are the serializer's `conditional_members`; `has_conditional(prefix)` answers
+the truth that decides for a row.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connection
 from django.db.models import (
     BooleanField,
+    Case,
     DateTimeField,
     DecimalField,
     F,
@@ -25,7 +29,9 @@ from django.db.models import (
     JSONField,
     Model,
     QuerySet,
+    Subquery,
     TextField,
+    When,
 )
 from django.db.models.functions import Cast
 from rest_framework import serializers
@@ -51,12 +57,24 @@ class Cents(_Text):
         return self.as_sql(compiler, connection, template="(%(expressions)s * 0.01)::text", **context)
 
 
+_UUID_GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+
+
+class UuidText(_Text):
+    """A UUID with its dashes, which SQLite keeps without."""
+
+    template = " || '-' || ".join(f"substr(%(expressions)s, {first}, {length})" for first, length in _UUID_GROUPS)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(%(expressions)s)::text", **context)
+
+
 class JsonObject(Func):
     """SQLite's `json_object('a', x, 'b', y)`, PostgreSQL's compact `row_to_json`; null where `present` is."""
 
     output_field = TextField()
 
-    def __init__(self, columns: dict[str, Any], *, present: F | None = None) -> None:
+    def __init__(self, columns: dict[str, Any], *, present: Any = None) -> None:
         super().__init__(*columns.values(), *([present] if present else []))
         self.names = list(columns)
 
@@ -81,11 +99,31 @@ class JsonObject(Func):
         return text, sum(params, ())
 
 
+class JsonArray(Subquery):
+    """The rows of a queryset, in its order, each as its serializer shows it; `[]` without any."""
+
+    output_field = TextField()
+    template = "(SELECT json_group_array(json(x.row_json)) FROM (%(subquery)s) AS x)"
+
+    def __init__(self, serializer: serializers.Serializer[Any], queryset: QuerySet[Any]) -> None:
+        shown = JsonObject(columns_of(serializer, queryset.model, connection.vendor))
+        super().__init__(queryset.annotate(row_json=shown).values("row_json"))
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Not `json_agg`, which writes blanks between the rows."""
+        rows = "'[' || string_agg(x.row_json::text, ',') || ']'"
+        template = f"(SELECT coalesce({rows}, '[]')::json FROM (%(subquery)s) AS x)"  # noqa: S608
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
 _SQLITE_BOOLEAN = "json(CASE %(expressions)s WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"
 
 
 def json_rows(serializer: serializers.Serializer[Any], queryset: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
-    """The statement that brings the queryset's rows as the JSON texts that the serializer would make of them."""
+    """The statement that brings the queryset's rows as the JSON texts that the serializer would make of them. All have
+    the same members. Raises ImproperlyConfigured."""
+    if conditional_of(serializer):
+        raise ImproperlyConfigured(f"{type(serializer).__name__} has members that not all rows have.")
     columns = columns_of(serializer, queryset.model, connection.vendor)
     if connection.vendor != "postgresql":
         return queryset.annotate(row_json=JsonObject(columns)).values_list("row_json").query.sql_with_params()
@@ -93,6 +131,22 @@ def json_rows(serializer: serializers.Serializer[Any], queryset: QuerySet[Any]) 
     sql, params = queryset.annotate(**shown).values_list(*shown).query.sql_with_params()
     names = ", ".join(f'"{name}"' for name in columns)
     return f"SELECT row_to_json(t)::text FROM ({sql}) AS t({names})", params  # noqa: S608
+
+
+def conditional_of(serializer: serializers.Serializer[Any]) -> tuple[str, ...]:
+    """The members that not all rows have."""
+    names: tuple[str, ...] = getattr(serializer, "conditional_members", ())
+    return names
+
+
+def row_object(serializer: serializers.Serializer[Any], columns: dict[str, Any]) -> Any:
+    """A row's JSON for SQLite: all members, or those that every row has."""
+    names = conditional_of(serializer)
+    if not names:
+        return JsonObject(columns)
+    fewer = JsonObject({name: column for name, column in columns.items() if name not in names})
+    has_all = serializer.has_conditional("")  # type: ignore[attr-defined]
+    return Case(When(has_all, then=JsonObject(columns)), default=fewer, output_field=TextField())
 
 
 def columns_of(
@@ -114,6 +168,8 @@ def _column(field: Any, model: type[Model], vendor: str, prefix: str) -> Any:
         return _moment(column, postgresql)
     if isinstance(field, fields.StrictDateField):
         return column
+    if isinstance(field, serializers.UUIDField):
+        return UuidText(column)
     if isinstance(field, fields.StrictDecimalField):
         return _decimal(field, column, resolve_field(model, source), postgresql)
     if isinstance(field, fields.StrictBooleanField):

@@ -17,7 +17,7 @@ from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
 from common.errors import ServiceUnavailable
-from common.uploads import FileMissing, Form, Head, Store, disposition_of
+from common.uploads import FileMissing, Form, Head, Store, Stored, disposition_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -81,6 +81,12 @@ class BucketStore(Store):
             for error in answer.get("Errors", [])[:1]:
                 log.error("storage_refused", operation="delete", code=error.get("Code"))
                 raise ServiceUnavailable
+
+    def walk(self, prefix: str) -> Iterator[Stored]:
+        with _answers("walk"):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{prefix}/"):
+                for entry in page.get("Contents", []):
+                    yield Stored(entry["Key"], entry["LastModified"])
 
     def signed_url(
         self, key: str, *, expires_at: datetime, now: datetime, filename: str, content_type: str, disposition: str

@@ -114,12 +114,15 @@ class AutoSchema(SpectacularAutoSchema):
             response["headers"] = headers | response.get("headers", {})
 
     def get_operation_id(self) -> str:
-        """As generated, but a command is named by its path alone: `cars_unlock`, not `cars_unlock_create`; and what
-        lies outside /api says so, because /health is served there too."""
-        name = super().get_operation_id()
+        """As generated, but a command is named by its path alone: `cars_unlock`, not `cars_unlock_create`, unless
+        the same path lists what it makes; and what lies outside /api says so, because /health is served there too."""
+        name = super().get_operation_id().replace(".", "_")  # Of a path like /passport.pdf.
         if not self.path.startswith("/api"):
             name = f"site_{name}"
-        is_command = self.method == "POST" and getattr(self.view, "action", None) != "create"
+        makes = getattr(self.view, "action", None) == "create" or "get" in (
+            getattr(self.view, "action_map", None) or {}
+        )
+        is_command = self.method == "POST" and not makes
         return name.removesuffix("_create") if is_command else name
 
     def get_description(self) -> str:  # type: ignore[override]  # The stubs describe DRF's own generator.
@@ -128,8 +131,9 @@ class AutoSchema(SpectacularAutoSchema):
         return inspect.cleandoc(getattr(action, "__doc__", None) or type(self.view).__doc__ or "")
 
     def get_auth(self) -> list[dict[str, Any]]:
+        """Where no credentials are looked at nothing is said of them: generators make that a call without a token."""
         auth = super().get_auth()
-        if any(isinstance(permission, Public) for permission in self.view.get_permissions()) and {} not in auth:
+        if auth and {} not in auth and any(isinstance(found, Public) for found in self.view.get_permissions()):
             auth.append({})
         return auth
 
@@ -145,6 +149,8 @@ class AutoSchema(SpectacularAutoSchema):
         if body is None or self.method == "PATCH":
             return body
         serializer = force_instance(self.get_request_serializer())
+        if isinstance(serializer, EmptySerializer):
+            body["content"]["application/json"].setdefault("example", {})
         choices = [force_instance(choice) for choice in getattr(serializer, "serializers", [serializer])]
         fields = [field for choice in choices for field in getattr(choice, "fields", {}).values()]
         if any(field.required and not field.read_only for field in fields):

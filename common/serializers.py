@@ -10,6 +10,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from common import fields
+from common.models import CounterPayment
+from common.money import CENT
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -100,3 +102,24 @@ class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
 
     def get_validators(self) -> list[Any]:
         return list(getattr(getattr(self, "Meta", None), "validators", None) or [])
+
+
+class CounterPaymentSerializer(StrictModelSerializer):
+    """Money taken over the counter; who took it is shown to those with the permission `shows_receiver_to`."""
+
+    received_by = fields.IdField(source="received_by_id", read_only=True, allow_null=True)
+    shows_receiver_to: ClassVar[str]
+
+    def to_representation(self, instance: CounterPayment) -> dict[str, Any]:
+        data = super().to_representation(instance)
+        if not self.context["request"].user.has_perm(self.shows_receiver_to):
+            data["received_by"] = None
+        return data
+
+
+class CounterPaymentCreateSerializer(StrictSerializer):
+    """`reference` is what finds it again: a receipt, a transfer's text."""
+
+    amount = fields.MoneyField(min_value=CENT)
+    method = fields.StrictChoiceField(choices=CounterPayment.Method.choices)
+    reference = fields.NameField(max_length=64, required=False, allow_blank=True)

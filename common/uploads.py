@@ -93,6 +93,13 @@ class Reading(NamedTuple):
     disposition: str
 
 
+class Stored(NamedTuple):
+    """A file that is there, and when it was last written."""
+
+    key: str
+    changed_at: datetime
+
+
 class Store(ABC):
     """Keys are made by the server. All methods but `presign_post` and `signed_url` may raise ServiceUnavailable."""
 
@@ -127,6 +134,10 @@ class Store(ABC):
         self, key: str, *, expires_at: datetime, now: datetime, filename: str, content_type: str, disposition: str
     ) -> str:
         """An address at which anybody can read the file until then. Asks nobody."""
+
+    @abstractmethod
+    def walk(self, prefix: str) -> Iterator[Stored]:
+        """All files whose keys begin with `prefix/`, in any order."""
 
     def open(self, key: str) -> BinaryIO | None:
         """The file, to be streamed and closed by the caller; None where readers are sent to `signed_url` instead.
@@ -211,6 +222,16 @@ class FolderStore(Store):
             os.close(descriptor)
             raise FileMissing
         return os.fdopen(descriptor, "rb")
+
+    def walk(self, prefix: str) -> Iterator[Stored]:
+        root = Path(settings.MEDIA_ROOT)
+        for folder, _, names, descriptor in os.fwalk(root / prefix):  # Follows no links.
+            for name in names:
+                with suppress(FileNotFoundError):
+                    facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    key = (Path(folder) / name).relative_to(root).as_posix()
+                    if stat.S_ISREG(facts.st_mode) and KEY_PATTERN.match(key):  # Else it is none of ours.
+                        yield Stored(key, datetime.fromtimestamp(facts.st_mtime, UTC))
 
     def clean(self, *, now: datetime) -> int:
         removed = 0

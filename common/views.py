@@ -20,6 +20,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from common import replicas
 from common.cache import CacheNamespace
 from common.conditional import check_if_match, etag_of, is_current
 from common.filters import StrictFilterSet, refuse_parameters
@@ -36,6 +37,8 @@ class StrictViewMixin:
 
     body_limit: ClassVar[int] = settings.API_BODY_LIMIT
     query_class: type[StrictFilterSet] | None = None
+    # Actions (of a plain view: "get") that a replica may answer: their rows may be REPLICA_MAX_LAG_S old.
+    replica_reads: ClassVar[frozenset[str]] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         method = (request.method or "").lower()
@@ -46,6 +49,17 @@ class StrictViewMixin:
         known = self.known_parameters(request)
         if known is not None:
             refuse_parameters(request.query_params, known)
+        replicas.begin(self, request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """When a replica failed the primary answers instead."""
+        if replicas.gave_up(exc):
+            method = getattr(self, self.request.method.lower())  # type: ignore[attr-defined]
+            try:
+                return method(self.request, *self.args, **self.kwargs)  # type: ignore[attr-defined]
+            except Exception as another:
+                exc = another
+        return super().handle_exception(exc)  # type: ignore[misc]
 
     def load_body(self, request: Request) -> None:
         """Raises PayloadTooLarge (413)."""

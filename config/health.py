@@ -28,12 +28,14 @@ from accounts.models import Heartbeat
 from auctions.metrics import AuctionFigures
 from auctions.models import LedgerAudit
 from auctions.services.ledger import last_audit
-from common import clock
+from common import clock, replicas
 from common.errors import error_response
+from common.examples import shown
 from common.permissions import Public
 from common.views import ApiView
+from config.jobs import JobFigures
 
-BEAT_LIMIT_S = 180  # The tick comes every minute.
+BEAT_LIMIT_S = 180  # The tick comes every half minute.
 log = structlog.get_logger(__name__)
 
 
@@ -56,7 +58,8 @@ class Component:
 
 
 def examine(*, now: datetime) -> list[Component]:
-    """Asks every part; a part that is away costs its connection's time-out, at most a few seconds."""
+    """Asks every part, the database first; a part that is away costs its connection's time-out, at most a few
+    seconds."""
     database = _timed("database", _ask_database)
     beat = _timed("beat", lambda: _beat_age_s(now=now)) if database.is_up else Component("beat", False, 0.0)
     books = _ask_ledger(now=now) if database.is_up else Component("ledger", False, 0.0)
@@ -68,6 +71,14 @@ def examine(*, now: datetime) -> list[Component]:
         Component("beat", ticks, beat.latency_ms, beat.age_s),
         books,
     ]
+
+
+def status_of(parts: list[Component]) -> str:
+    """Of all together, the replicas too: nothing works without the database, most of it without one of the others."""
+    if not parts[0].is_up:
+        return "unhealthy"
+    is_whole = all(part.is_up for part in parts) and all(copy["state"] == "up" for copy in replica_states())
+    return "healthy" if is_whole else "degraded"
 
 
 def _timed(name: str, ask: Callable[[], float | None]) -> Component:
@@ -114,6 +125,20 @@ def _ask_ledger(*, now: datetime) -> Component:
     return replace(asked, is_up=asked.is_up and not differences, differences=differences)
 
 
+def replica_states() -> list[dict[str, Any]]:
+    """What this process last saw of each."""
+    found = replicas.monitor.verdicts() if replicas.ALIASES else {}
+    return [
+        {
+            "name": name,
+            "state": "down" if verdict.reason else "up",
+            "reason": verdict.reason,
+            "lag_s": None if verdict.lag_s is None else round(verdict.lag_s, 1),
+        }
+        for name, verdict in found.items()
+    ]
+
+
 class HealthSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["healthy"])
 
@@ -132,6 +157,13 @@ class LedgerHealthSerializer(ComponentSerializer):
     differences = serializers.IntegerField(allow_null=True, help_text="What it found: figures that do not add up.")
 
 
+class ReplicaHealthSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=["up", "down"], help_text="Down: its reads go to the primary.")
+    reason = serializers.ChoiceField(choices=["", "unreachable", "no_standby", "lagging", "unmeasured"])
+    lag_s = serializers.FloatField(allow_null=True, help_text="Seconds behind the primary; null when not known.")
+
+
 class DetailedHealthSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["healthy", "degraded", "unhealthy"])
     database = ComponentSerializer()
@@ -139,6 +171,18 @@ class DetailedHealthSerializer(serializers.Serializer[Any]):
     broker = ComponentSerializer()
     beat = BeatSerializer()
     ledger = LedgerHealthSerializer()
+    replicas = ReplicaHealthSerializer(many=True, required=False, help_text="Where DATABASE_REPLICA_URLS names some.")
+
+
+_UP = {"state": "up", "latency_ms": 0.8}
+_ALL_UP = {
+    "status": "healthy",
+    "database": _UP,
+    "cache": _UP,
+    "broker": _UP,
+    "beat": _UP | {"age_s": 12.4},
+    "ledger": _UP | {"age_s": 30211.9, "differences": 0},
+}
 
 
 class _ProbeView(ApiView):
@@ -149,7 +193,12 @@ class _ProbeView(ApiView):
     throttle_classes = ()
 
 
-@extend_schema(tags=["health"], responses=HealthSerializer)
+@extend_schema(
+    summary="Ask whether the process answers",
+    tags=["health"],
+    responses=HealthSerializer,
+    examples=[shown("it does", {"status": "healthy"})],
+)
 class HealthView(_ProbeView):
     """The process answers."""
 
@@ -165,16 +214,21 @@ class ApiHealthView(HealthView):
         return super().get(request)
 
 
-@extend_schema(tags=["health"], responses={200: DetailedHealthSerializer, 503: DetailedHealthSerializer})
+@extend_schema(
+    summary="Read the state of each part",
+    tags=["health"],
+    responses={200: DetailedHealthSerializer, 503: DetailedHealthSerializer},
+    examples=[shown("all up", _ALL_UP)],
+)
 class DetailedHealthView(_ProbeView):
     """Each part with its state: 503 when the database is down, `degraded` when another part is."""
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
-        components = {part.name: part for part in examine(now=clock.now())}
-        status = "healthy" if all(part.is_up for part in components.values()) else "degraded"
-        if not components["database"].is_up:
-            status = "unhealthy"
-        body = {"status": status} | {name: part.as_json() for name, part in components.items()}
+        parts = examine(now=clock.now())
+        status, copies = status_of(parts), replica_states()
+        body: dict[str, Any] = {"status": status} | {part.name: part.as_json() for part in parts}
+        if copies:
+            body["replicas"] = copies
         if status == "unhealthy":
             return Response(body, status=503, headers={"Retry-After": "5"})
         return Response(body)
@@ -194,8 +248,20 @@ class _Components:
             if part.name == "beat" and part.age_s is not None:
                 age.add_metric([], part.age_s)
         yield from (up, latency, age)
+        yield from _replica_gauges()
         if parts[0].is_up:
             yield from AuctionFigures().collect()
+            yield from JobFigures().collect()
+
+
+def _replica_gauges() -> Iterator[GaugeMetricFamily]:
+    up = GaugeMetricFamily("forecourt_replica_up", "1 when the replica is asked.", labels=["replica"])
+    lag = GaugeMetricFamily("forecourt_replica_lag_seconds", "How far it is behind the primary.", labels=["replica"])
+    for copy in replica_states():
+        up.add_metric([copy["name"]], float(copy["state"] == "up"))
+        if copy["lag_s"] is not None:
+            lag.add_metric([copy["name"]], copy["lag_s"])
+    yield from (up, lag)
 
 
 @require_safe

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 import accounts.urls
 import auctions.urls
@@ -17,6 +18,7 @@ from accounts.views.session import admin_login
 from common.docs import ApiRootView, DocumentationView, SchemaView
 from common.routers import ApiRouter, SegmentResolver
 from config import health
+from config.landing import LandingPage
 
 router = ApiRouter()
 views: list[Any] = []
@@ -39,6 +41,7 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", DocumentationView.as_view(), name="docs"),
     path("api/redoc", DocumentationView.as_view(template_name="docs/redoc.html"), name="redoc"),
+    path("", csrf_exempt(LandingPage.as_view()), name="landing"),  # It knows no unsafe method: that is 405.
 ]
 
 handler400 = "common.handler.bad_request"

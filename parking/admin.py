@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -18,8 +18,8 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFiel
 
 from accounts.authentication import user_of
 from common import clock
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button
-from common.dashboard import Chart, Figure, panel
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button, change_column, money_column, status_column
+from common.dashboard import Chart, Figure, Queue, Visit, list_url, panel, queues
 from parking.models import (
     MOST_SPOTS,
     Lot,
@@ -31,15 +31,20 @@ from parking.models import (
     Spot,
 )
 from parking.services import lots, rates, reservations, stats
+from parking.services.states import no_show_at
 
 Status = Reservation.Status
+OVERSTAY = "overstay"
 STATUS_COLORS = {
     Status.RESERVED: "info",
     Status.ACTIVE: "success",
     Status.NO_SHOW: "danger",
+    OVERSTAY: "danger",
 }
 RATE_FIELDS = ("price", "increment_min", "first_free_s", "cap")
 DAYS = 14
+MOST_LOTS = 8  # On the home.
+UNPAID = Q(status=Status.COMPLETED, cost__gt=F("paid"))
 
 
 class LotForm(forms.ModelForm):
@@ -90,10 +95,7 @@ class LotAdmin(StaffAdmin):
     inlines = [RateInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lot]:
-        """Counted apart: joined, each spot would meet each reservation."""
-        spots = Spot.objects.exclude(status=Spot.Status.RETIRED)
-        parked = Reservation.objects.filter(status=Status.ACTIVE)
-        return super().get_queryset(request).annotate(capacity=_count_in_lot(spots), occupied=_count_in_lot(parked))
+        return with_counts(super().get_queryset(request))
 
     @display(description="spots")
     def show_capacity(self, lot: Any) -> int:
@@ -116,6 +118,17 @@ class LotAdmin(StaffAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Lot]) -> None:
         for lot in queryset:
             lots.archive_lot(lot=lot, now=clock.now())
+
+
+def with_counts(lots: QuerySet[Lot]) -> QuerySet[Any]:
+    """Lots with `capacity` (spots), those of them `in_service`, and `occupied`. Counted apart: joined, each spot would
+    meet each reservation."""
+    spots = Spot.objects.exclude(status=Spot.Status.RETIRED)
+    return lots.annotate(
+        capacity=_count_in_lot(spots),
+        in_service=_count_in_lot(spots.filter(status=Spot.Status.IN_SERVICE)),
+        occupied=_count_in_lot(Reservation.objects.filter(status=Status.ACTIVE)),
+    )
 
 
 def _count_in_lot(rows: QuerySet[Any]) -> Coalesce:
@@ -142,9 +155,7 @@ class SpotAdmin(StaffAdmin):
     readonly_fields = ("lot", "number", "status")
     actions = ["take_out_of_order", "put_in_service"]
 
-    @display(description="status", label={Spot.Status.OUT_OF_ORDER: "warning"})
-    def show_status(self, spot: Spot) -> str:
-        return spot.status
+    show_status = status_column({Spot.Status.OUT_OF_ORDER: "warning"})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -176,7 +187,8 @@ class ReservationEventInline(ReadOnlyInline):
     """What happened, newest first."""
 
     model = ReservationEvent
-    fields = readonly_fields = ("at", "kind", "old", "new", "note", "actor")
+    fields = readonly_fields = ("at", "show_change", "note", "actor")
+    show_change = change_column
 
 
 class ParkingPaymentInline(ReadOnlyInline):
@@ -186,23 +198,52 @@ class ParkingPaymentInline(ReadOnlyInline):
     fields = readonly_fields = ("received_at", "amount", "method", "reference", "received_by")
 
 
+class UnpaidFilter(admin.SimpleListFilter):
+    """Stays that are over and were not paid in full."""
+
+    title = "unpaid"
+    parameter_name = "unpaid"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Released, not paid in full")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Reservation]) -> QuerySet[Reservation]:
+        return queryset.filter(UNPAID) if self.value() == "1" else queryset
+
+
+def _may_come_in(stay: Reservation) -> bool:
+    """Not long before it begins, and not once it is given up."""
+    opens = stay.starts_at - reservations.CHECK_IN_BEFORE
+    return stay.status == Status.RESERVED and opens <= clock.now() < no_show_at(stay, stay.lot)
+
+
+def _may_be_cancelled(stay: Reservation) -> bool:
+    until = stay.starts_at - timedelta(minutes=stay.lot.cancel_cutoff_min)
+    return stay.status == Status.RESERVED and clock.now() <= until
+
+
 @admin.register(Reservation)
 class ReservationAdmin(ReadOnlyAdmin):
     """Who stands where, and until when."""
 
     list_display = (
-        "reference", "lot", "spot", "plate", "user", "show_status", "is_overstay", "starts_at", "ends_at", "cost",
-        "paid",
+        "reference", "spot", "plate", "user", "show_status", "starts_at", "ends_at", "show_cost", "paid",
     )  # fmt: skip
-    list_filter = ("status", "is_overstay", "lot", "starts_at")
-    list_select_related = ("lot", "spot__lot", "user")
+    list_filter = ("status", "is_overstay", UnpaidFilter, "lot", "starts_at")
+    list_select_related = ("spot__lot", "user", "rate")
     search_fields = ("reference", "plate_key", "user__email")
     inlines = [ReservationEventInline, ParkingPaymentInline]
     actions_detail = ["check_in", "release", "cancel"]
 
-    @display(description="status", label=STATUS_COLORS)
-    def show_status(self, reservation: Reservation) -> str:
-        return reservation.status
+    @display(description="status", label=STATUS_COLORS, ordering="status")
+    def show_status(self, stay: Reservation) -> str | tuple[str, str]:
+        """As `status_column`, and whether it takes too long."""
+        if stay.status == Status.ACTIVE and stay.is_overstay:
+            return OVERSTAY, "Overstay"
+        name = str(stay.get_status_display())
+        return (stay.status, name) if stay.status in STATUS_COLORS else name
+
+    show_cost = money_column("cost", currency="rate__currency")
 
     def has_attend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("parking.force_release")
@@ -210,37 +251,49 @@ class ReservationAdmin(ReadOnlyAdmin):
     def has_manage_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("parking.change_reservation")
 
-    @button(description="Check in", permissions=["attend"], url_path="check-in", icon="login")
+    @button(description="Check in", permissions=["attend"], url_path="check-in", icon="login", offered=_may_come_in)
     def check_in(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._command(request, object_id, reservations.check_in, done="The vehicle is in.")
+        reservation = Reservation.objects.get(pk=object_id)
+        self.run(
+            request,
+            lambda: reservations.check_in(reservation=reservation, actor=user_of(request), now=clock.now()),
+            done="The vehicle is in.",
+        )
+        return redirect(reverse("admin:parking_reservation_change", args=[object_id]))
 
-    @button(description="Release", permissions=["attend"], url_path="release", icon="logout")
+    @button(description="Release", permissions=["attend"], url_path="release", icon="logout", offered={Status.ACTIVE})
     def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def forced(**kwargs: Any) -> Reservation:
             return reservations.release(**kwargs, force=True, reason="Released in the admin.")
 
-        return self._command(request, object_id, forced, done="The spot is free, the cost is fixed.")
+        return self._meant(request, object_id, "Release", forced, done="The spot is free, the cost is fixed.")
 
-    @button(description="Cancel", permissions=["manage"], url_path="cancel", icon="cancel")
+    @button(description="Cancel", permissions=["manage"], url_path="cancel", icon="cancel", offered=_may_be_cancelled)
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._command(request, object_id, reservations.cancel, done="The reservation is cancelled.")
+        return self._meant(request, object_id, "Cancel", reservations.cancel, done="The reservation is cancelled.")
 
-    def _command(
-        self, request: HttpRequest, object_id: str, service: Callable[..., object], *, done: str
+    def _meant(
+        self, request: HttpRequest, object_id: str, title: str, service: Callable[..., object], *, done: str
     ) -> HttpResponse:
+        """Ask first: it cannot be taken back."""
         reservation = Reservation.objects.get(pk=object_id)
-        self.run(request, lambda: service(reservation=reservation, actor=user_of(request), now=clock.now()), done=done)
-        return redirect(reverse("admin:parking_reservation_change", args=[object_id]))
+
+        def call() -> object:
+            return service(reservation=reservation, actor=user_of(request), now=clock.now())
+
+        return self.ask(request, reservation, title=title, service=call, done=done)
 
 
 @admin.register(ParkingPayment)
 class ParkingPaymentAdmin(ReadOnlyAdmin):
     """All payments for stays."""
 
-    list_display = ("reservation", "amount", "method", "reference", "received_at", "received_by")
+    list_display = ("reservation", "show_amount", "method", "reference", "received_at", "received_by")
     list_filter = ("method", "received_at")
-    list_select_related = ("reservation", "received_by")
+    list_select_related = ("reservation__rate", "received_by")
+    ordering = ("-received_at",)
     search_fields = ("reservation__reference", "reference")
+    show_amount = money_column("amount", currency="reservation__rate__currency")
 
 
 @admin.register(PlateCheck)
@@ -253,27 +306,41 @@ class PlateCheckAdmin(ReadOnlyAdmin):
     search_fields = ("plate", "actor__email")
 
 
-@panel("parking.view_reservation")
-def lots_panel(now: datetime) -> Iterable[Figure | Chart]:
-    """How full the lots are at this moment, and who should have gone."""
-    active = Reservation.objects.filter(status=Status.ACTIVE)
-    url = reverse("admin:parking_reservation_changelist")
-    spots = Spot.objects.filter(status=Spot.Status.IN_SERVICE, lot__archived_at=None).count()
-    parked = active.count()
-    yield Figure("Vehicles parked", parked, f"of {spots} spots in service", f"{url}?status__exact=active")
-    late = active.filter(is_overstay=True).count()
-    yield Figure("Staying too long", late, "past their time", f"{url}?is_overstay__exact=1", alarm=late > 0)
-    arriving = Reservation.objects.filter(status=Status.RESERVED, starts_at__lt=now + timedelta(hours=24)).count()
-    yield Figure("Arriving", arriving, "reserved for the next 24 hours", f"{url}?status__exact=reserved")
+@panel("Parking", "parking.view_reservation")
+def stays_panel(visit: Visit) -> Iterator[Figure]:
+    """Who should have gone, who comes, and who owes."""
+    day = {"starts_at__lt": visit.now + timedelta(hours=24)}
+    overstay = {"is_overstay__exact": True}
+    yield from queues(
+        Reservation.objects.all(),
+        Queue("Staying too long", "past their time", {"status__exact": Status.ACTIVE} | overstay, alarm=True),
+        Queue("Arriving", "reserved for the next 24 hours", {"status__exact": Status.RESERVED} | day),
+        Queue("Unpaid stays", "released, not paid in full", where=UNPAID, link={"unpaid": "1"}),
+    )
 
 
-@panel("parking.view_parkingpayment")
-def figures_panel(now: datetime) -> Iterator[Figure | Chart]:
-    """Occupancy and revenue of the last fortnight, and what is owed."""
-    owed = Reservation.objects.filter(status=Status.COMPLETED, cost__gt=F("paid")).count()
-    url = reverse("admin:parking_reservation_changelist")
-    yield Figure("Unpaid stays", owed, "released, not paid in full", f"{url}?status__exact=completed")
-    yield from _charts(now)
+@panel("Parking", "parking.view_reservation")
+def lots_panel(visit: Visit) -> Iterator[Figure]:
+    """How full each lot is at this moment, the fullest first."""
+    lots = with_counts(Lot.objects.live().filter(is_active=True))
+    for lot in lots.order_by("-occupied", "name")[:MOST_LOTS]:
+        free = lot.in_service - lot.occupied
+        url = list_url(Reservation, {"status__exact": Status.ACTIVE, "lot__id__exact": lot.pk})
+        hint = f"{free} free" if free > 0 else "full"
+        yield Figure(lot.name, f"{lot.occupied} of {lot.in_service}", hint, url, alarm=free <= 0, counted=lot.occupied)
+
+
+@panel("Parking", "parking.view_spot")
+def spots_panel(visit: Visit) -> Iterator[Figure]:
+    """What cannot be parked on."""
+    out = {"status__exact": Spot.Status.OUT_OF_ORDER}
+    yield from queues(Spot.objects.all(), Queue("Spots out of order", "nobody can book them", out))
+
+
+@panel("Parking", "parking.view_parkingpayment")
+def figures_panel(visit: Visit) -> Iterator[Chart]:
+    """Occupancy and revenue of the last fortnight."""
+    yield from _charts(visit.now)
 
 
 def _charts(now: datetime) -> Iterator[Chart]:

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from cars.models import PLATE_LENGTH, Vehicle
-from common.models import TimestampedModel
+from common.models import CounterPayment, TimestampedModel
 from common.text import plate_key
 
 PRICE: dict[str, Any] = {"max_digits": 12, "decimal_places": 2}
@@ -276,29 +276,14 @@ class ReservationEvent(models.Model):
         return self.kind
 
 
-class ParkingPayment(models.Model):
+class ParkingPayment(CounterPayment):
     """Money taken for a stay, append-only."""
 
-    class Method(models.TextChoices):
-        CASH = "cash"
-        CARD = "card"
-        BANK_TRANSFER = "bank_transfer"
-        OTHER = "other"
-
     reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="payments")
-    amount = models.DecimalField(**PRICE)
-    method = models.CharField(max_length=13, choices=Method)
-    reference = models.CharField(max_length=64, blank=True)
-    received_at = models.DateTimeField(default=timezone.now)
-    received_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
 
-    class Meta:
-        ordering = ["id"]
+    class Meta(CounterPayment.Meta):
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="parking_payment_positive")]
         indexes = [models.Index(fields=["received_at"], name="parking_payment_received")]
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.method}"
 
 
 class PlateCheck(models.Model):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Protocol
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations as PostgresOperations
+from django.db.backends.sqlite3.creation import DatabaseCreation as SqliteCreation
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -17,6 +21,7 @@ from accounts.roles import ROLES
 from accounts.services import set_staff_flag
 from accounts.tokens import issue_tokens
 from common.throttling import process_counter
+from tests.e2e.processes import migrated_database, migrated_file
 from tests.factories import UserFactory
 from tests.permissions import ROLES as STAFF_ROLES
 
@@ -111,6 +116,22 @@ def person_named(make_user: MakeUser) -> Callable[[str], User]:
         return make_user(email=f"{name}@example.com", roles=roles, is_superuser=name == "administrator")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator[None]:
+    """The database of a worker of pytest-xdist begins as a copy of the tables that the run made once."""
+
+    def copied(creation: SqliteCreation, *_: Any) -> str:
+        return str(shutil.copy(migrated_file(), creation._get_test_db_name()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            patch.setattr(SqliteCreation, "_create_test_db", copied)
+            if connection.vendor == "postgresql":
+                template = migrated_database(os.environ["DATABASE_URL"])
+                patch.setitem(connection.settings_dict["TEST"], "TEMPLATE", template)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -56,7 +57,17 @@ class Services:
                 raise OSError(f"{command[-1]} did not start")
             time.sleep(0.05)
 
+    def make_tables_ahead(self) -> None:
+        """While the workers of pytest-xdist collect the tests; see `tests.e2e.processes`."""
+        code = "from os import environ; from tests.e2e import processes; url = environ['DATABASE_URL'];"
+        code += "url.startswith('sqlite') and processes.migrated_file() or processes.migrated_database(url)"
+        self.processes.append(subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent))
+
     def stop(self) -> None:
+        if Path(os.environ["TEST_RUN"], "postgres").exists():
+            from tests.e2e.processes import drop_template
+
+            drop_template(os.environ["DATABASE_URL"], Path(os.environ["TEST_RUN"]))
         for process in self.processes:
             process.terminate()
             process.wait(START_TIMEOUT_S)
@@ -68,7 +79,7 @@ _services = Services()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests() -> Generator[None, None, None]:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Before pytest-django reads the settings. Workers of pytest-xdist inherit what the controller found."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ["DATA_DIR"] += f"/{worker}"  # One process' clean-up must not find another's files.
@@ -76,6 +87,8 @@ def pytest_load_initial_conftests() -> Generator[None, None, None]:
     else:
         atexit.register(_services.stop)
         _provision(_services)
+        if getattr(early_config.known_args_namespace, "numprocesses", None):
+            _services.make_tables_ahead()
     return (yield)
 
 
@@ -114,6 +127,7 @@ def chromium() -> str:
 def _provision(services: Services) -> None:
     os.environ["FORECOURT_IGNORE_DOTENV"] = "1"  # A developer's .env must not decide what a test sees.
     os.environ.setdefault("DATA_DIR", str(services.folder("data")))
+    os.environ["TEST_RUN"] = str(services.folder("run"))
     forced = os.environ.get("FORECOURT_TEST_DB") == "sqlite"
     database_url = None if forced else _postgres(services)
     redis_url = None if forced else _redis(services)
@@ -129,6 +143,9 @@ def _provision(services: Services) -> None:
     if _first_program(BROWSERS) is None:
         absent.append("browser")
         _miss(services, "browser", "an installed Chromium")
+    if not (shutil.which("node") and shutil.which("npm")):
+        absent.append("node")
+        _miss(services, "node", "Node.js 20 or newer with npm")
     os.environ["TEST_ABSENT"] = " ".join(absent)
 
 

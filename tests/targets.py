@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Export, Notification, SellerProfile, User
+from accounts.api_keys import create_api_key
+from accounts.models import ApiKey, Export, Notification, SellerProfile, User
 from auctions.fees import DEFAULT_SCHEDULE
 from auctions.increments import DEFAULT_TIERS
 from auctions.models import Auction, FeeSchedule, IncrementTable, Refund, SavedSearch
@@ -50,6 +51,10 @@ from workshop.services import estimates
 
 def _notification(owner: User) -> dict[str, Any]:
     return {"id": Notification.objects.create(user=owner, kind="security", title="Hello").pk}
+
+
+def _api_key(owner: User) -> dict[str, Any]:
+    return {"id": create_api_key(user=owner, name=f"Screen {ApiKey.objects.count()}", now=timezone.now())[0].pk}
 
 
 def _export(owner: User, kind: str = "cars") -> dict[str, Any]:
@@ -166,7 +171,8 @@ def _saved_search(owner: User) -> dict[str, Any]:
 
 def _active_listing(owner: User) -> dict[str, Any]:
     now = timezone.now()
-    times = {"begin": now.isoformat(), "end": (now + timedelta(days=1)).isoformat()}
+    # A long run's present must not overtake it.
+    times = {"begin": (now + timedelta(days=1)).isoformat(), "end": (now + timedelta(days=2)).isoformat()}
     return {"id": ListingFactory(seller=owner).pk} | times
 
 
@@ -231,7 +237,8 @@ def _paper(owner: User) -> dict[str, Any]:
 
 def _signed_file(owner: User) -> dict[str, Any]:
     document = added_document(ListingFactory(seller=owner, status="draft"))
-    return {"token": address_of(document=document, now=timezone.now()).url.rpartition("/")[2]}
+    tomorrow = timezone.now() + timedelta(days=1)  # An address lives for five minutes, a fuzz run longer.
+    return {"token": address_of(document=document, now=tomorrow).url.rpartition("/")[2]}
 
 
 def _disputed_order(owner: User) -> dict[str, Any]:
@@ -272,6 +279,7 @@ TARGETS: dict[str, Callable[[User], dict[str, Any]]] = {
     "make": lambda owner: {"make": CarFactory().make},
     "vin": lambda owner: {"vin": "1HGCM82633A004352"},
     "vehicle": lambda owner: {"id": VehicleFactory(owner=owner).pk},
+    "api_key": _api_key,
     "notification": _notification,
     "export": _export,
     "parking_export": lambda owner: _export(owner, "parking"),

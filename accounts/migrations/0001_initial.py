@@ -106,6 +106,12 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["id"],
                 "permissions": [("verify_identity", "Can confirm who a person is")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("bid_limit__isnull", True), ("bid_limit__gte", 0), _connector="OR"),
+                        name="user_bid_limit_positive",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -148,6 +154,21 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "id"],
+                "indexes": [
+                    models.Index(fields=["owner", "-created_at"], name="export_owner"),
+                    models.Index(
+                        condition=models.Q(("status__in", ["queued", "running"])),
+                        fields=["lease_until"],
+                        name="export_active_lease",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status__in", ["queued", "running"])),
+                        fields=("owner", "kind"),
+                        name="export_one_active",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -169,6 +190,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [models.Index(fields=["created_at"], name="idempotency_created")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "method", "path", "key"), name="idempotency_record_unique")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="LoginCounter",
@@ -229,6 +256,24 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("in_app", True)), fields=["user", "-id"], name="notification_inbox"
+                    ),
+                    models.Index(
+                        condition=models.Q(("in_app", True), ("read_at__isnull", True)),
+                        fields=["user"],
+                        name="notification_unread",
+                    ),
+                    models.Index(
+                        condition=models.Q(("mail_status__in", ["pending", "sending"])),
+                        fields=["mail_due_at"],
+                        name="notification_mail_due",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "kind", "dedupe_key"), name="notification_once")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -247,6 +292,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "kind"), name="notification_preference_unique")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="SellerProfile",
@@ -302,75 +352,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "token families",
+                "indexes": [models.Index(fields=["expires_at"], name="token_family_expires")],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="user",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("bid_limit__isnull", True), ("bid_limit__gte", 0), _connector="OR"),
-                name="user_bid_limit_positive",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="export",
-            index=models.Index(fields=["owner", "-created_at"], name="export_owner"),
-        ),
-        migrations.AddIndex(
-            model_name="export",
-            index=models.Index(
-                condition=models.Q(("status__in", ["queued", "running"])),
-                fields=["lease_until"],
-                name="export_active_lease",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="export",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status__in", ["queued", "running"])),
-                fields=("owner", "kind"),
-                name="export_one_active",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="idempotencyrecord",
-            index=models.Index(fields=["created_at"], name="idempotency_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="idempotencyrecord",
-            constraint=models.UniqueConstraint(
-                fields=("user", "method", "path", "key"), name="idempotency_record_unique"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(condition=models.Q(("in_app", True)), fields=["user", "-id"], name="notification_inbox"),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(
-                condition=models.Q(("in_app", True), ("read_at__isnull", True)),
-                fields=["user"],
-                name="notification_unread",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(
-                condition=models.Q(("mail_status__in", ["pending", "sending"])),
-                fields=["mail_due_at"],
-                name="notification_mail_due",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="notification",
-            constraint=models.UniqueConstraint(fields=("user", "kind", "dedupe_key"), name="notification_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="notificationpreference",
-            constraint=models.UniqueConstraint(fields=("user", "kind"), name="notification_preference_unique"),
-        ),
-        migrations.AddIndex(
-            model_name="tokenfamily",
-            index=models.Index(fields=["expires_at"], name="token_family_expires"),
         ),
     ]

@@ -14,6 +14,7 @@ from accounts import services
 from accounts.authentication import bearer_token, user_of
 from accounts.clerk import sign_in_by_clerk
 from accounts.models import User
+from accounts.permissions import InPerson
 from accounts.serializers.auth import (
     AccountSerializer,
     ChangePasswordSerializer,
@@ -31,6 +32,7 @@ from accounts.serializers.auth import (
     VerifyEmailSerializer,
 )
 from accounts.tokens import Claims, TokenPair
+from accounts.views import examples
 from common.clock import now
 from common.permissions import Public, SignedIn
 from common.serializers import EmptySerializer
@@ -68,7 +70,12 @@ class PublicAuthView(ApiView):
 class RegisterView(PublicAuthView):
     throttle_scope = "register"
 
-    @extend_schema(request=RegisterSerializer, responses={201: TokenPairSerializer})
+    @extend_schema(
+        summary="Register",
+        request=RegisterSerializer,
+        responses={201: TokenPairSerializer},
+        examples=[examples.REGISTER, examples.REGISTERED],
+    )
     def post(self, request: Request) -> Response:
         """Make an account and sign in. A confirmation is mailed to the address."""
         user, pair = services.register_user(**self.validated(RegisterSerializer), now=now())
@@ -78,7 +85,12 @@ class RegisterView(PublicAuthView):
 class LoginView(PublicAuthView):
     throttle_scope = "login"
 
-    @extend_schema(request=LOGIN_BODY, responses={200: TokenPairSerializer})
+    @extend_schema(
+        summary="Log in",
+        request=LOGIN_BODY,
+        responses={200: TokenPairSerializer},
+        examples=[examples.LOGIN, examples.LOGIN_BY_NAME, examples.SIGNED_IN],
+    )
     def post(self, request: Request) -> Response:
         """Sign in by `email` or by `username`, exactly one of them. Five failures of an account or twenty from an
         address within 15 minutes lock it for the rest of that time (429)."""
@@ -95,7 +107,12 @@ class LoginView(PublicAuthView):
 
 
 class RefreshView(PublicAuthView):
-    @extend_schema(request=RefreshSerializer, responses={200: TokenPairSerializer})
+    @extend_schema(
+        summary="Refresh a token",
+        request=RefreshSerializer,
+        responses={200: TokenPairSerializer},
+        examples=[examples.REFRESH, examples.SIGNED_IN],
+    )
     def post(self, request: Request) -> Response:
         """Trade a refresh token for a new pair. It is good once: used again, it ends the whole sign-in."""
         user, pair = services.refresh_session(**self.validated(RefreshSerializer), now=now())
@@ -105,7 +122,12 @@ class RefreshView(PublicAuthView):
 class ClerkSyncView(PublicAuthView):
     throttle_scope = "login"
 
-    @extend_schema(request=ClerkSyncSerializer, responses={200: TokenPairSerializer})
+    @extend_schema(
+        summary="Sign in with Clerk",
+        request=ClerkSyncSerializer,
+        responses={200: TokenPairSerializer},
+        examples=[examples.CLERK, examples.SIGNED_IN],
+    )
     def post(self, request: Request) -> Response:
         """Sign in with a Clerk session token, as `Authorization: Bearer` or as `token`. The rest of the body adds
         nothing: ids and addresses must agree with the token, names fill what is empty."""
@@ -116,7 +138,9 @@ class ClerkSyncView(PublicAuthView):
 
 
 class LogoutView(ApiView):
-    @extend_schema(request=EmptySerializer, responses={204: None})
+    permission_classes = (InPerson,)
+
+    @extend_schema(summary="Log out", request=EmptySerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """End this sign-in: its refresh token and its access tokens are refused from now on."""
         self.validated(EmptySerializer)
@@ -127,7 +151,14 @@ class LogoutView(ApiView):
 
 
 class ChangePasswordView(ApiView):
-    @extend_schema(request=ChangePasswordSerializer, responses={204: None})
+    permission_classes = (InPerson,)
+
+    @extend_schema(
+        summary="Change one's password",
+        request=ChangePasswordSerializer,
+        responses={204: None},
+        examples=[examples.CHANGE_PASSWORD],
+    )
     def post(self, request: Request) -> Response:
         """Set a new password. Every session ends, this one included."""
         data = self.validated(ChangePasswordSerializer)
@@ -138,7 +169,12 @@ class ChangePasswordView(ApiView):
 class PasswordResetView(PublicAuthView):
     throttle_scope = "password_reset"
 
-    @extend_schema(request=PasswordResetSerializer, responses={202: EmptySerializer})
+    @extend_schema(
+        summary="Ask for a new password",
+        request=PasswordResetSerializer,
+        responses={202: EmptySerializer},
+        examples=[examples.RESET, examples.RESET_ASKED],
+    )
     def post(self, request: Request) -> Response:
         """Have a token mailed, if the address belongs to an active account. The answer is the same if not."""
         services.request_password_reset(**self.validated(PasswordResetSerializer), now=now())
@@ -148,7 +184,12 @@ class PasswordResetView(PublicAuthView):
 class PasswordResetConfirmView(PublicAuthView):
     throttle_scope = "login"
 
-    @extend_schema(request=PasswordResetConfirmSerializer, responses={204: None})
+    @extend_schema(
+        summary="Set a new password",
+        request=PasswordResetConfirmSerializer,
+        responses={204: None},
+        examples=[examples.RESET_CONFIRM],
+    )
     def post(self, request: Request) -> Response:
         """Set a new password by a mailed token. Every session ends."""
         services.confirm_password_reset(**self.validated(PasswordResetConfirmSerializer), now=now())
@@ -158,7 +199,12 @@ class PasswordResetConfirmView(PublicAuthView):
 class VerifyEmailView(PublicAuthView):
     throttle_scope = "login"
 
-    @extend_schema(request=VerifyEmailSerializer, responses={204: None})
+    @extend_schema(
+        summary="Confirm one's address",
+        request=VerifyEmailSerializer,
+        responses={204: None},
+        examples=[examples.VERIFY],
+    )
     def post(self, request: Request) -> Response:
         """Confirm an address by a mailed token."""
         services.verify_email(**self.validated(VerifyEmailSerializer), now=now())
@@ -166,23 +212,31 @@ class VerifyEmailView(PublicAuthView):
 
 
 class MeViewSet(ApiViewSet):
-    """The caller's own account."""
+    """The caller's own account. An API key reads it, and no more."""
 
-    permission_classes = (SignedIn,)
+    permission_classes = (InPerson,)
+    action_permissions = {"retrieve": [SignedIn]}
     serializer_class = AccountSerializer
 
     def get_object(self) -> User:
-        """The whole row; `request.user` holds only what authentication loaded."""
+        """The whole row, with the rights that the caller came with; `request.user` holds only what authentication
+        loaded."""
         known = user_of(self.request)
         user = User.objects.prefetch_related("groups").get(pk=known.pk)
-        user.loaded_permissions = known.loaded_permissions
+        user.loaded_permissions, user.is_superuser = known.loaded_permissions, known.is_superuser
         return user
 
+    @extend_schema(summary="Read one's account", examples=[examples.ACCOUNT])
     def retrieve(self, request: Request) -> Response:
         """One's own account."""
         return conditional(request, self.represent(self.get_object(), AccountSerializer))
 
-    @extend_schema(request=ProfileUpdateSerializer, responses={200: AccountSerializer})
+    @extend_schema(
+        summary="Change one's profile",
+        request=ProfileUpdateSerializer,
+        responses={200: AccountSerializer},
+        examples=[examples.PROFILE, examples.PROFILE_EMAIL, examples.ACCOUNT],
+    )
     def partial_update(self, request: Request) -> Response:
         """Change one's profile. Another `email` needs `current_password` and has to be confirmed anew."""
         moment = now()
@@ -202,7 +256,14 @@ class MeViewSet(ApiViewSet):
 
 
 class PaymentProfileView(ApiView):
-    @extend_schema(request=PaymentProfileSerializer, responses={200: PaymentProfileSerializer})
+    permission_classes = (InPerson,)
+
+    @extend_schema(
+        summary="Put a means of payment on file",
+        request=PaymentProfileSerializer,
+        responses={200: PaymentProfileSerializer},
+        examples=[examples.PAYMENT_PROFILE, examples.CARD],
+    )
     def put(self, request: Request) -> Response:
         """Put a means of payment on file. `reference` is the provider's, never a card number."""
         data = self.validated(PaymentProfileSerializer)
@@ -211,7 +272,14 @@ class PaymentProfileView(ApiView):
 
 
 class IdentityRequestView(ApiView):
-    @extend_schema(request=EmptySerializer, responses={200: IdentityStatusSerializer})
+    permission_classes = (InPerson,)
+
+    @extend_schema(
+        summary="Ask for one's identity to be confirmed",
+        request=EmptySerializer,
+        responses={200: IdentityStatusSerializer},
+        examples=[examples.IDENTITY],
+    )
     def post(self, request: Request) -> Response:
         """Ask for one's identity to be confirmed. The sandbox confirms it at once, else a moderator does."""
         self.validated(EmptySerializer)

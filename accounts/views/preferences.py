@@ -15,8 +15,10 @@ from rest_framework.response import Response
 
 from accounts import notifications
 from accounts.authentication import user_of
+from accounts.permissions import InPerson
 from accounts.registry import notification_kinds
 from accounts.serializers.notifications import PreferencesField
+from accounts.views import examples
 from common.errors import NotFound
 from common.views import ApiView, body_of
 
@@ -27,12 +29,21 @@ _BODY = {"application/json": PreferencesField().json_schema(request=True)}
 class PreferencesView(ApiView):
     """Kinds that are always mailed (confirmation, reset, security) are not among them."""
 
-    @extend_schema(responses={200: _ANSWER})
+    permission_classes = (InPerson,)
+
+    @extend_schema(
+        summary="Read one's notification preferences", responses={200: _ANSWER}, examples=[examples.PREFERENCES]
+    )
     def get(self, request: Request) -> Response:
         """Every kind of message that can be chosen, and where it goes."""
         return Response(notifications.preferences_of(user_of(request)))
 
-    @extend_schema(request=_BODY, responses={200: _ANSWER})
+    @extend_schema(
+        summary="Choose one's notifications",
+        request=_BODY,
+        responses={200: _ANSWER},
+        examples=[examples.CHOOSE, examples.PREFERENCES],
+    )
     def put(self, request: Request) -> Response:
         """Choose; kinds left out stay as they are. An unknown kind is 422, and then nothing is changed."""
         choices: dict[str, Any] = PreferencesField().run_validation(body_of(request))

@@ -6,15 +6,17 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import sellers
 from accounts.authentication import user_of
 from accounts.models import SellerProfile
+from accounts.permissions import InPerson
 from accounts.serializers.sellers import STATUSES, SellerProfileSerializer, SellerProfileUpdateSerializer
 from accounts.services import lock_user
+from accounts.views import examples
 from common.clock import now
 from common.errors import NotFound
 from common.filters import ChoiceFilter, StrictFilterSet
@@ -37,12 +39,14 @@ class SellerProfileFilterSet(StrictFilterSet):
         fields: list[str] = []
 
 
+@extend_schema_view(retrieve=extend_schema(summary="Read one's seller profile", examples=[examples.SELLER]))
 class OwnSellerProfileViewSet(RetrieveMixin, ApiViewSet):
     """The caller's own profile, at a path without an id; 404 until one is put."""
 
     queryset = SellerProfile.objects.all()
     serializer_class = SellerProfileSerializer
     filterset_class = None
+    action_permissions = {"update": [InPerson]}  # Whose business it is, is part of the account.
 
     def get_object(self) -> SellerProfile:
         profile = self.get_queryset().filter(user=user_of(self.request)).first()
@@ -51,8 +55,10 @@ class OwnSellerProfileViewSet(RetrieveMixin, ApiViewSet):
         return profile
 
     @extend_schema(
+        summary="Make or replace one's seller profile",
         request=SellerProfileUpdateSerializer,
         responses={200: SellerProfileSerializer, 201: SellerProfileSerializer},
+        examples=[examples.SELL, examples.SELLER],
     )
     def update(self, request: Request) -> Response:
         """Make or replace it. What was approved needs approval again once it says something else."""
@@ -65,6 +71,10 @@ class OwnSellerProfileViewSet(RetrieveMixin, ApiViewSet):
         return self.answer(profile, status=201 if created else 200)
 
 
+@extend_schema_view(
+    list=extend_schema(summary="List seller profiles", examples=[examples.SELLER]),
+    retrieve=extend_schema(summary="Read a seller profile", examples=[examples.SELLER]),
+)
 class SellerProfileViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     """All profiles, for moderators."""
 
@@ -73,7 +83,9 @@ class SellerProfileViewSet(ListMixin, RetrieveMixin, ApiViewSet):
     filterset_class = SellerProfileFilterSet
     permission_classes = [HasPerm.of("accounts.approve_sellerprofile")]
 
-    @command(detail=True, response=SellerProfileSerializer)
+    @command(
+        detail=True, response=SellerProfileSerializer, summary="Approve a seller profile", examples=[examples.SELLER]
+    )
     def approve(self, request: Request, pk: int) -> Response:
         """Approve what the profile says now; its owner is told."""
         profile = sellers.approve_seller_profile(profile_id=pk, approver=user_of(request), now=now())

@@ -12,10 +12,14 @@ from django.urls import reverse
 from unfold.decorators import display
 
 from accounts.authentication import user_of
+from auctions.bidding import is_due
 from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Bid
 from auctions.services import auctions, corrections
 from auctions.services.audit import audit_auction
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, button
+from auctions.services.states import AUCTION_MOVES
+from common import clock
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, button, money_column, status_column
+from common.transitions import sources_of
 
 Status = Auction.Status
 STATUS_COLORS = {
@@ -29,6 +33,21 @@ STATUS_COLORS = {
 
 AUDIT = "auctions.audit_auction"
 SECRETS = ("reserve_price", "original_reserve_price", "leader_max", "runner_up_max", "log_seq")
+
+
+def _may(to: str) -> Callable[[Auction], bool]:
+    """Whether an auction may become `to`: what the end decides stays once it has come, however late the closer is."""
+
+    def may(auction: Auction) -> bool:
+        return auction.status in sources_of(AUCTION_MOVES, to) and not is_due(auction.state(), clock.now())
+
+    return may
+
+
+def _may_be_voided(bid: Bid) -> bool:
+    """Once, and before the end; also while the auction is paused."""
+    is_open = bid.auction.status in (Status.LIVE, Status.PAUSED) and not is_due(bid.auction.state(), clock.now())
+    return is_open and not hasattr(bid, "voided_by")
 
 
 class AuditorsPage(ReadOnlyAdmin):
@@ -65,7 +84,7 @@ class AuctionAdmin(ReadOnlyAdmin):
     """Auctions with their price, their bidders and what happened."""
 
     list_display = (
-        "id", "listing", "seller", "show_status", "price", "show_reserve", "bid_count", "starts_at", "ends_at",
+        "id", "listing", "seller", "show_status", "show_price", "show_reserve", "bid_count", "starts_at", "ends_at",
     )  # fmt: skip
     list_filter = ("status", "currency", "under_reserve", "ends_at")
     list_select_related = ("listing", "seller")
@@ -78,9 +97,8 @@ class AuctionAdmin(ReadOnlyAdmin):
         shown_nowhere = ("log_hash", "increments", "fee_schedule")
         return shown_nowhere if request.user.has_perm(AUDIT) else (*shown_nowhere, *SECRETS)
 
-    @display(description="status", label=STATUS_COLORS)
-    def show_status(self, auction: Auction) -> str:
-        return auction.status
+    show_status = status_column(STATUS_COLORS)
+    show_price = money_column("price")
 
     @display(description="reserve")
     def show_reserve(self, auction: Auction) -> str:
@@ -92,11 +110,14 @@ class AuctionAdmin(ReadOnlyAdmin):
     def has_audit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm(AUDIT)
 
-    @button(description="Pause", permissions=["moderate"], url_path="pause", icon="pause")
+    @button(description="Pause", permissions=["moderate"], url_path="pause", icon="pause", offered=_may(Status.PAUSED))
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._because(request, object_id, "Pause", auctions.pause_auction, done="The auction is paused.")
 
-    @button(description="Resume", permissions=["moderate"], url_path="resume", icon="play_arrow")
+    @button(
+        description="Resume", permissions=["moderate"], url_path="resume", icon="play_arrow",
+        offered={Status.PAUSED},
+    )  # fmt: skip
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
         auction_id = int(object_id)
         self.run(
@@ -106,7 +127,10 @@ class AuctionAdmin(ReadOnlyAdmin):
         )
         return redirect(reverse("admin:auctions_auction_change", args=[object_id]))
 
-    @button(description="Cancel", permissions=["moderate"], url_path="cancel", icon="cancel")
+    @button(
+        description="Cancel", permissions=["moderate"], url_path="cancel", icon="cancel",
+        offered=_may(Status.CANCELLED),
+    )  # fmt: skip
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._because(request, object_id, "Cancel", auctions.cancel_auction, done="The auction is cancelled.")
 
@@ -151,7 +175,7 @@ class BidAdmin(AuditorsPage):
     def has_moderate_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("auctions.moderate_auction")
 
-    @button(description="Void", permissions=["moderate"], url_path="void", icon="block")
+    @button(description="Void", permissions=["moderate"], url_path="void", icon="block", offered=_may_be_voided)
     def void(self, request: HttpRequest, object_id: str) -> HttpResponse:
         bid = Bid.objects.get(pk=object_id)
 

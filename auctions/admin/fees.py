@@ -120,7 +120,10 @@ class IncrementTableAdmin(StaffAdmin):
     def delete_model(self, request: HttpRequest, obj: IncrementTable) -> None:
         increments.delete_increment_table(table=obj)
 
-    @button(description="Make it the default", permissions=["change"], url_path="make-default", icon="star")
+    @button(
+        description="Make it the default", permissions=["change"], url_path="make-default", icon="star",
+        offered=lambda table: not table.is_default,
+    )  # fmt: skip
     def make_default(self, request: HttpRequest, object_id: str) -> HttpResponse:
         table = IncrementTable.objects.get(pk=object_id)
         self.run(request, lambda: increments.make_default(table=table), done="Auctions go live with it from now on.")

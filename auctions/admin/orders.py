@@ -7,7 +7,6 @@ from functools import partial
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from auctions.admin.settlement import EventInline, PartInline, SettlementAdmin, holding, more
@@ -22,11 +21,14 @@ from auctions.models import (
     TitleTransfer,
     TransportOrder,
 )
+from auctions.models.orders import DEAD_ORDER, UNPAID_ORDER
 from auctions.serializers.orders import RESOLUTIONS
 from auctions.services import invoicing, orders, payments
-from common.admin import ReadOnlyAdmin, ReasonForm, amount_field, button, text_field
-from common.money import money_text
+from auctions.services.settling import ORDER_MOVES
+from common.admin import ReadOnlyAdmin, ReasonForm, amount_field, button, change_column, money_column, text_field
+from common.transitions import sources_of
 
+Status = Order.Status
 RESOLUTION_TEXTS = ("The sale goes on", "The sale is undone, and the money goes back")
 
 
@@ -104,12 +106,38 @@ class PayoutInline(PartInline):
     fields = readonly_fields = ("show_link", "price", "fee", "amount", "status", "due_at", "paid_at", "reference")
 
 
+def _invoice_of(order: Order) -> Invoice | None:
+    return getattr(order, "invoice", None)
+
+
+def _may_invoice(order: Order) -> bool:
+    return order.status in UNPAID_ORDER and _invoice_of(order) is None
+
+
+def _may_be_paid(order: Order) -> bool:
+    return order.status not in DEAD_ORDER and _invoice_of(order) is not None
+
+
+def _may_be_completed(order: Order) -> bool:
+    """A dispute that has interrupted a completed order is resolved instead."""
+    title = getattr(order, "title_transfer", None)
+    is_there = order.status in sources_of(ORDER_MOVES, Status.COMPLETED) - {Status.DISPUTED}
+    return is_there and title is not None and title.status == TitleTransfer.Status.COMPLETED
+
+
+def _may_be_cancelled(order: Order) -> bool:
+    """What was paid is refunded first."""
+    invoice = _invoice_of(order)
+    is_unpaid = invoice is None or invoice.paid == 0
+    return is_unpaid and order.status in sources_of(ORDER_MOVES, Status.CANCELLED)
+
+
 @admin.register(Order)
 class OrderAdmin(SettlementAdmin):
     """What was sold to whom, at which price, and how far it is. Queues are the filters by status."""
 
     list_display = (
-        "order_number", "listing", "buyer", "seller", "show_price", "show_status", "delivery", "payment_due_at",
+        "order_number", "listing", "buyer", "seller", "show_price", "show_status", "payment_due_at",
     )  # fmt: skip
     list_filter = ("status", "delivery", "currency", "created_at", "payment_due_at")
     list_select_related = ("listing", "buyer", "seller")
@@ -129,38 +157,52 @@ class OrderAdmin(SettlementAdmin):
     has_decide_permission = holding("auctions.change_order")
     actions_detail = ["issue_invoice", "record_payment", "complete", more("dispute", "resolve", "cancel")]
 
-    @display(description="hammer price", ordering="hammer_price")
-    def show_price(self, order: Order) -> str:
-        return money_text(order.hammer_price, order.currency)
+    show_price = money_column("hammer_price")
 
-    @button(description="Issue the invoice", permissions=["invoice"], url_path="invoice", icon="receipt")
+    @button(
+        description="Issue the invoice",
+        permissions=["invoice"],
+        url_path="invoice",
+        icon="receipt",
+        offered=_may_invoice,
+    )
     def issue_invoice(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The invoice is issued."
         return self.act(request, object_id, "Issue the invoice", invoicing.invoice_order, done=done)
 
-    @button(description="Record a wire", permissions=["payment"], url_path="payment", icon="payments")
+    @button(
+        description="Record a wire", permissions=["payment"], url_path="payment", icon="payments", offered=_may_be_paid
+    )
     def record_payment(self, request: HttpRequest, object_id: str) -> HttpResponse:
         pay = partial(payments.start_payment, provider=Payment.Provider.MANUAL)
         return self.act(
             request, object_id, "Record a wire", pay, form_class=PaymentForm, done="The payment is recorded."
         )
 
-    @button(description="Dispute", permissions=["decide"], url_path="dispute", icon="gavel")
+    @button(
+        description="Dispute", permissions=["decide"], url_path="dispute", icon="gavel",
+        offered=sources_of(ORDER_MOVES, Status.DISPUTED),
+    )  # fmt: skip
     def dispute(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The order is on hold."
         return self.act(request, object_id, "Dispute", orders.dispute_order, form_class=ReasonForm, done=done)
 
-    @button(description="Resolve the dispute", permissions=["decide"], url_path="resolve", icon="balance")
+    @button(
+        description="Resolve the dispute", permissions=["decide"], url_path="resolve", icon="balance",
+        offered={Status.DISPUTED},
+    )  # fmt: skip
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The dispute is over."
         title = "Resolve the dispute"
         return self.act(request, object_id, title, orders.resolve_dispute, form_class=ResolutionForm, done=done)
 
-    @button(description="Complete", permissions=["decide"], url_path="complete", icon="check")
+    @button(
+        description="Complete", permissions=["decide"], url_path="complete", icon="check", offered=_may_be_completed
+    )
     def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, "Complete", orders.complete_order, done="The order is completed.")
 
-    @button(description="Cancel", permissions=["decide"], url_path="cancel", icon="cancel")
+    @button(description="Cancel", permissions=["decide"], url_path="cancel", icon="cancel", offered=_may_be_cancelled)
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         done = "The order is cancelled."
         return self.act(request, object_id, "Cancel", orders.cancel_order, form_class=ReasonForm, done=done)
@@ -170,8 +212,9 @@ class OrderAdmin(SettlementAdmin):
 class SettlementEventAdmin(ReadOnlyAdmin):
     """What happened to all offers and orders, and whether those it concerns were told."""
 
-    list_display = ("at", "order", "subject", "subject_id", "old", "new", "reason", "actor", "told_at")
+    list_display = ("at", "order", "subject", "subject_id", "show_change", "reason", "actor", "told_at")
     list_filter = ("subject", "new", ("told_at", admin.EmptyFieldListFilter), "at")
     list_select_related = ("order", "actor")
     search_fields = ("order__order_number", "=subject_id", "actor__email")
+    show_change = change_column
     ordering = ("-id",)

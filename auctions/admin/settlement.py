@@ -16,7 +16,7 @@ from unfold.decorators import display
 from accounts.authentication import user_of
 from auctions.models import SettlementEvent
 from common import clock
-from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, change_column, status_column
 
 STATUS_COLORS = {
     # Somebody has to do something.
@@ -61,11 +61,7 @@ class SettlementAdmin(ReadOnlyAdmin):
         of_row = {self.opts.model_name: obj}
         return [inline for inline in inlines if obj is None or inline.model.objects.filter(**of_row).exists()]
 
-    @display(description="status", label=STATUS_COLORS, ordering="status")
-    def show_status(self, row: Any) -> str | tuple[str, str]:
-        """Its name, and where a colour says something, what that goes by."""
-        name = str(row.get_status_display())
-        return (row.status, name) if row.status in STATUS_COLORS else name
+    show_status = status_column(STATUS_COLORS)
 
     @display(description="history")
     def history(self, row: Any) -> SafeString:
@@ -109,8 +105,6 @@ class SettlementAdmin(ReadOnlyAdmin):
 class PartInline(ReadOnlyInline):
     """Rows that belong to another, each with a link to its own page in place of the theme's title above each row."""
 
-    hide_title = True
-
     @display(description="")
     def show_link(self, row: Any) -> SafeString:
         page = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
@@ -121,7 +115,6 @@ class EventInline(ReadOnlyInline):
     """What happened to an order and all that belongs to it."""
 
     model = SettlementEvent
-    hide_title = True
     verbose_name_plural = "history"
     fields = readonly_fields = ("show_at", "subject", "show_change", "reason", "actor")
 
@@ -133,7 +126,4 @@ class EventInline(ReadOnlyInline):
     def show_at(self, event: SettlementEvent) -> SafeString:
         return format_html('<span class="whitespace-nowrap">{}</span>', f"{event.at:{MOMENT}}")
 
-    @display(description="what")
-    def show_change(self, event: SettlementEvent) -> str:
-        """`pending → paid`; of what begins only what it begins as."""
-        return " → ".join(status.replace("_", " ") for status in (event.old, event.new) if status)
+    show_change = change_column

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
 
@@ -46,6 +46,7 @@ from common.filters import (
 class PriceFilter(DecimalFilter):
     """Compares with the auction's price, else the starting price."""
 
+    bound_as: ClassVar[Any] = Listing._meta.get_field("starting_price")
     meaning = "What the auction has come to; the starting price before the first bid."
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
@@ -61,6 +62,8 @@ class AuctionStatusFilter(ChoiceFilter):
 
 class EndsBeforeFilter(DateTimeFilter):
     """Open auctions that end before a moment."""
+
+    bound_as: ClassVar[Any] = Auction._meta.get_field("ends_at")
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         return qs.filter(AUCTION_OPEN, auction__ends_at__lt=value)

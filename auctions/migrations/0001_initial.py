@@ -61,6 +61,8 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['ends_at', 'id'],
                 'permissions': [('moderate_auction', 'Can pause, cancel and correct auctions'), ('audit_auction', 'Can read the private log of auctions')],
+                'indexes': [models.Index(fields=['ends_at', 'id'], name='auction_ends'), models.Index(fields=['status', 'ends_at', 'id'], name='auction_status_ends'), models.Index(condition=models.Q(('status', 'scheduled')), fields=['starts_at'], name='auction_due_start'), models.Index(condition=models.Q(('status', 'live')), fields=['ends_at'], name='auction_due_end'), models.Index(condition=models.Q(('status__in', ['live', 'paused'])), fields=['leader'], name='auction_led'), models.Index(fields=['seller', '-id'], name='auction_seller')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='auction_forward'), models.CheckConstraint(condition=models.Q(('ends_at__gte', models.F('original_ends_at'))), name='auction_never_shorter'), models.CheckConstraint(condition=models.Q(('hard_end__isnull', True), ('ends_at__lte', models.F('hard_end')), _connector='OR'), name='auction_within_hard_end'), models.CheckConstraint(condition=models.Q(models.Q(('leader__isnull', True), ('leader_max__isnull', True), ('leader_number__isnull', True), ('price__isnull', True)), models.Q(('leader__isnull', False), ('leader_number__isnull', False), ('price__gte', models.F('starting_price')), ('price__lte', models.F('leader_max'))), _connector='OR'), name='auction_price_between_start_and_max'), models.CheckConstraint(condition=models.Q(('runner_up_max__isnull', True), ('runner_up_max__lte', models.F('price')), _connector='OR'), name='auction_price_from_runner_up'), models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['sold', 'bought_now']), _negated=True), ('leader__isnull', False), _connector='OR'), name='auction_sold_to_one'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status__in', ['scheduled', 'live', 'paused'])), models.Q(models.Q(('status__in', ['scheduled', 'live', 'paused']), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='auction_closed_at'), models.CheckConstraint(condition=models.Q(('status__in', ['scheduled', 'cancelled']), models.Q(('fee_schedule__isnull', False), ('increments__isnull', False), ('opened_at__isnull', False)), _connector='OR'), name='auction_snapshot_at_opening'), models.CheckConstraint(condition=models.Q(('reserve_price__isnull', True), models.Q(('reserve_price__gte', 0), ('reserve_price__lte', models.F('original_reserve_price'))), _connector='OR'), name='auction_reserve_only_down'), models.CheckConstraint(condition=models.Q(('buy_now_price__isnull', True), ('original_reserve_price__isnull', True), ('buy_now_price__gt', models.F('original_reserve_price')), _connector='OR'), name='auction_buy_now_over_reserve'), models.CheckConstraint(condition=models.Q(('starting_price__gt', 0)), name='auction_starts_above_zero')],
             },
         ),
         migrations.CreateModel(
@@ -89,6 +91,8 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'auction log entries',
                 'ordering': ['auction_id', 'seq'],
+                'indexes': [models.Index(condition=models.Q(('kind', 'bid')), fields=['bidder', '-at', '-id'], name='log_bidder')],
+                'constraints': [models.UniqueConstraint(fields=('auction', 'seq'), name='log_seq_once'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['bid', 'buy_now']), _negated=True), models.Q(('amount__gt', 0), ('amount__isnull', False), ('bidder__isnull', False)), _connector='OR'), name='log_bid_has_bidder_and_amount'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['bid', 'buy_now']), _negated=True), ('at__lt', models.F('deadline')), _connector='OR'), name='log_no_bid_after_the_end'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'void'), ('voids__isnull', False)), models.Q(models.Q(('kind', 'void'), _negated=True), ('voids__isnull', True)), _connector='OR'), name='log_void_names_a_bid')],
             },
         ),
         migrations.CreateModel(
@@ -116,6 +120,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['auction_id', 'seq'],
+                'indexes': [models.Index(condition=models.Q(('kind', 'bid')), fields=['auction', '-bid_seq'], name='event_bids'), models.Index(condition=models.Q(('told_at', None)), fields=['id'], name='event_untold')],
+                'constraints': [models.UniqueConstraint(fields=('auction', 'seq'), name='event_seq_once')],
             },
         ),
         migrations.CreateModel(
@@ -215,6 +221,8 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-id'],
                 'permissions': [('moderate_listing', 'Can review, suspend and archive listings')],
+                'indexes': [models.Index(condition=models.Q(('status__in', ['active', 'in_auction'])), fields=['-published_at', '-id'], name='listing_newest'), models.Index(condition=models.Q(('status__in', ['active', 'in_auction'])), fields=['make_key', 'model_key', 'year'], name='listing_make'), models.Index(condition=models.Q(('status__in', ['active', 'in_auction'])), fields=['mileage', 'id'], name='listing_mileage'), models.Index(fields=['seller', '-id'], name='listing_seller'), models.Index(condition=models.Q(('status', 'pending_review')), fields=['submitted_at'], name='listing_queue'), models.Index(condition=models.Q(('matched_at', None), ('status__in', ['active', 'in_auction'])), fields=['published_at'], name='listing_unmatched')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['draft', 'pending_review', 'changes_requested', 'active', 'in_auction', 'pending_sale', 'suspended'])), fields=('vehicle',), name='listing_live_vehicle'), models.UniqueConstraint(condition=models.Q(('status__in', ['draft', 'pending_review', 'changes_requested', 'active', 'in_auction', 'pending_sale', 'suspended'])), fields=('vin',), name='listing_live_vin'), models.CheckConstraint(condition=models.Q(('year__isnull', True), models.Q(('year__gte', 1886), ('year__lte', 2100)), _connector='OR'), name='listing_year_bounds'), models.CheckConstraint(condition=models.Q(('starting_price__isnull', True), ('starting_price__gt', 0), _connector='OR'), name='listing_starts_above_zero'), models.CheckConstraint(condition=models.Q(('reserve_price__isnull', True), ('starting_price__isnull', True), ('reserve_price__gte', models.F('starting_price')), _connector='OR'), name='listing_reserve_from_start'), models.CheckConstraint(condition=models.Q(('buy_now_price__isnull', True), ('starting_price__isnull', True), ('buy_now_price__gte', models.F('starting_price')), _connector='OR'), name='listing_buy_now_from_start'), models.CheckConstraint(condition=models.Q(('buy_now_price__isnull', True), ('reserve_price__isnull', True), ('buy_now_price__gt', models.F('reserve_price')), _connector='OR'), name='listing_buy_now_over_reserve'), models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['active', 'in_auction', 'pending_sale', 'sold']), _negated=True), models.Q(('mileage__isnull', False), ('published_at__isnull', False), ('starting_price__isnull', False), ('year__isnull', False)), _connector='OR'), name='listing_public_is_complete'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'in_auction'), _negated=True), ('auction__isnull', False), _connector='OR'), name='listing_in_auction_has_one')],
             },
         ),
         migrations.AddField(
@@ -237,6 +245,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['created_at', 'id'],
+                'indexes': [models.Index(fields=['listing'], name='document_listing')],
             },
         ),
         migrations.CreateModel(
@@ -253,6 +262,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['listing', '-id'], name='listing_event')],
             },
         ),
         migrations.CreateModel(
@@ -275,6 +285,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['listing_id', 'position'],
+                'indexes': [models.Index(condition=models.Q(('status', 'processing')), fields=['created_at'], name='image_to_process')],
+                'constraints': [models.UniqueConstraint(fields=('listing', 'position'), name='image_position'), models.UniqueConstraint(condition=models.Q(('is_primary', True)), fields=('listing',), name='image_primary_once')],
             },
         ),
         migrations.CreateModel(
@@ -295,6 +307,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['buyer', '-id'], name='order_buyer'), models.Index(fields=['seller', '-id'], name='order_seller'), models.Index(condition=models.Q(('status__in', ['awaiting_payment', 'overdue'])), fields=['buyer'], name='order_unpaid')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['cancelled', 'defaulted', 'refunded']), _negated=True), fields=('listing',), name='order_live_listing'), models.UniqueConstraint(condition=models.Q(('status__in', ['cancelled', 'defaulted', 'refunded']), _negated=True), fields=('auction',), name='order_live_auction'), models.CheckConstraint(condition=models.Q(('hammer_price__gt', 0)), name='order_hammer_price'), models.CheckConstraint(condition=models.Q(('buyer', models.F('seller')), _negated=True), name='order_between_two')],
             },
         ),
         migrations.CreateModel(
@@ -312,6 +326,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'saved searches',
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['user', '-id'], name='saved_search_user'), models.Index(condition=models.Q(('cadence', 'daily')), fields=['digest_due_at'], name='saved_search_digest')],
             },
         ),
         migrations.CreateModel(
@@ -326,6 +341,8 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'search matches',
                 'ordering': ['id'],
+                'indexes': [models.Index(condition=models.Q(('told_at', None)), fields=['search'], name='search_match_untold')],
+                'constraints': [models.UniqueConstraint(fields=('search', 'listing'), name='search_match_once')],
             },
         ),
         migrations.CreateModel(
@@ -345,6 +362,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created_at'],
+                'indexes': [models.Index(condition=models.Q(('confirmed_at', None)), fields=['listing'], name='upload_open'), models.Index(condition=models.Q(('confirmed_at', None)), fields=['expires_at'], name='upload_stale')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='upload_expires')],
             },
         ),
         migrations.CreateModel(
@@ -360,6 +379,8 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'watches',
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['auction'], name='watch_auction')],
+                'constraints': [models.UniqueConstraint(fields=('user', 'auction'), name='watch_once')],
             },
         ),
         migrations.CreateModel(
@@ -378,252 +399,8 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('auction', 'user'), name='auction_bidder_once'), models.UniqueConstraint(fields=('auction', 'number'), name='auction_bidder_number'), models.CheckConstraint(condition=models.Q(('maximum__isnull', True), ('maximum__gt', 0), _connector='OR'), name='auction_bidder_maximum')],
             },
         ),
-        migrations.AddIndex(
-            model_name='auctionlogentry',
-            index=models.Index(condition=models.Q(('kind', 'bid')), fields=['bidder', '-at', '-id'], name='log_bidder'),
-        ),
-        migrations.AddConstraint(
-            model_name='auctionlogentry',
-            constraint=models.UniqueConstraint(fields=('auction', 'seq'), name='log_seq_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='auctionlogentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['bid', 'buy_now']), _negated=True), models.Q(('amount__gt', 0), ('amount__isnull', False), ('bidder__isnull', False)), _connector='OR'), name='log_bid_has_bidder_and_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='auctionlogentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['bid', 'buy_now']), _negated=True), ('at__lt', models.F('deadline')), _connector='OR'), name='log_no_bid_after_the_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='auctionlogentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'void'), ('voids__isnull', False)), models.Q(models.Q(('kind', 'void'), _negated=True), ('voids__isnull', True)), _connector='OR'), name='log_void_names_a_bid'),
-        ),
-        migrations.AddIndex(
-            model_name='auctionevent',
-            index=models.Index(condition=models.Q(('kind', 'bid')), fields=['auction', '-bid_seq'], name='event_bids'),
-        ),
-        migrations.AddIndex(
-            model_name='auctionevent',
-            index=models.Index(condition=models.Q(('told_at', None)), fields=['id'], name='event_untold'),
-        ),
-        migrations.AddConstraint(
-            model_name='auctionevent',
-            constraint=models.UniqueConstraint(fields=('auction', 'seq'), name='event_seq_once'),
-        ),
-        migrations.AddIndex(
-            model_name='listing',
-            index=models.Index(condition=models.Q(('status__in', ['active', 'in_auction'])), fields=['-published_at', '-id'], name='listing_newest'),
-        ),
-        migrations.AddIndex(
-            model_name='listing',
-            index=models.Index(condition=models.Q(('status__in', ['active', 'in_auction'])), fields=['make_key', 'model_key', 'year'], name='listing_make'),
-        ),
-        migrations.AddIndex(
-            model_name='listing',
-            index=models.Index(condition=models.Q(('status__in', ['active', 'in_auction'])), fields=['mileage', 'id'], name='listing_mileage'),
-        ),
-        migrations.AddIndex(
-            model_name='listing',
-            index=models.Index(fields=['seller', '-id'], name='listing_seller'),
-        ),
-        migrations.AddIndex(
-            model_name='listing',
-            index=models.Index(condition=models.Q(('status', 'pending_review')), fields=['submitted_at'], name='listing_queue'),
-        ),
-        migrations.AddIndex(
-            model_name='listing',
-            index=models.Index(condition=models.Q(('matched_at', None), ('status__in', ['active', 'in_auction'])), fields=['published_at'], name='listing_unmatched'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['draft', 'pending_review', 'changes_requested', 'active', 'in_auction', 'pending_sale', 'suspended'])), fields=('vehicle',), name='listing_live_vehicle'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['draft', 'pending_review', 'changes_requested', 'active', 'in_auction', 'pending_sale', 'suspended'])), fields=('vin',), name='listing_live_vin'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('year__isnull', True), models.Q(('year__gte', 1886), ('year__lte', 2100)), _connector='OR'), name='listing_year_bounds'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('starting_price__isnull', True), ('starting_price__gt', 0), _connector='OR'), name='listing_starts_above_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('reserve_price__isnull', True), ('starting_price__isnull', True), ('reserve_price__gte', models.F('starting_price')), _connector='OR'), name='listing_reserve_from_start'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('buy_now_price__isnull', True), ('starting_price__isnull', True), ('buy_now_price__gte', models.F('starting_price')), _connector='OR'), name='listing_buy_now_from_start'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('buy_now_price__isnull', True), ('reserve_price__isnull', True), ('buy_now_price__gt', models.F('reserve_price')), _connector='OR'), name='listing_buy_now_over_reserve'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['active', 'in_auction', 'pending_sale', 'sold']), _negated=True), models.Q(('mileage__isnull', False), ('published_at__isnull', False), ('starting_price__isnull', False), ('year__isnull', False)), _connector='OR'), name='listing_public_is_complete'),
-        ),
-        migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'in_auction'), _negated=True), ('auction__isnull', False), _connector='OR'), name='listing_in_auction_has_one'),
-        ),
-        migrations.AddIndex(
-            model_name='auction',
-            index=models.Index(fields=['ends_at', 'id'], name='auction_ends'),
-        ),
-        migrations.AddIndex(
-            model_name='auction',
-            index=models.Index(fields=['status', 'ends_at', 'id'], name='auction_status_ends'),
-        ),
-        migrations.AddIndex(
-            model_name='auction',
-            index=models.Index(condition=models.Q(('status', 'scheduled')), fields=['starts_at'], name='auction_due_start'),
-        ),
-        migrations.AddIndex(
-            model_name='auction',
-            index=models.Index(condition=models.Q(('status', 'live')), fields=['ends_at'], name='auction_due_end'),
-        ),
-        migrations.AddIndex(
-            model_name='auction',
-            index=models.Index(condition=models.Q(('status__in', ['live', 'paused'])), fields=['leader'], name='auction_led'),
-        ),
-        migrations.AddIndex(
-            model_name='auction',
-            index=models.Index(fields=['seller', '-id'], name='auction_seller'),
-        ),
         migrations.AddConstraint(
             model_name='auction',
             constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['scheduled', 'live', 'paused', 'reserve_not_met', 'negotiating'])), fields=('listing',), name='auction_open_listing'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='auction_forward'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gte', models.F('original_ends_at'))), name='auction_never_shorter'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('hard_end__isnull', True), ('ends_at__lte', models.F('hard_end')), _connector='OR'), name='auction_within_hard_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('leader__isnull', True), ('leader_max__isnull', True), ('leader_number__isnull', True), ('price__isnull', True)), models.Q(('leader__isnull', False), ('leader_number__isnull', False), ('price__gte', models.F('starting_price')), ('price__lte', models.F('leader_max'))), _connector='OR'), name='auction_price_between_start_and_max'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('runner_up_max__isnull', True), ('runner_up_max__lte', models.F('price')), _connector='OR'), name='auction_price_from_runner_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['sold', 'bought_now']), _negated=True), ('leader__isnull', False), _connector='OR'), name='auction_sold_to_one'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status__in', ['scheduled', 'live', 'paused'])), models.Q(models.Q(('status__in', ['scheduled', 'live', 'paused']), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='auction_closed_at'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['scheduled', 'cancelled']), models.Q(('fee_schedule__isnull', False), ('increments__isnull', False), ('opened_at__isnull', False)), _connector='OR'), name='auction_snapshot_at_opening'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('reserve_price__isnull', True), models.Q(('reserve_price__gte', 0), ('reserve_price__lte', models.F('original_reserve_price'))), _connector='OR'), name='auction_reserve_only_down'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('buy_now_price__isnull', True), ('original_reserve_price__isnull', True), ('buy_now_price__gt', models.F('original_reserve_price')), _connector='OR'), name='auction_buy_now_over_reserve'),
-        ),
-        migrations.AddConstraint(
-            model_name='auction',
-            constraint=models.CheckConstraint(condition=models.Q(('starting_price__gt', 0)), name='auction_starts_above_zero'),
-        ),
-        migrations.AddIndex(
-            model_name='listingdocument',
-            index=models.Index(fields=['listing'], name='document_listing'),
-        ),
-        migrations.AddIndex(
-            model_name='listingevent',
-            index=models.Index(fields=['listing', '-id'], name='listing_event'),
-        ),
-        migrations.AddIndex(
-            model_name='listingimage',
-            index=models.Index(condition=models.Q(('status', 'processing')), fields=['created_at'], name='image_to_process'),
-        ),
-        migrations.AddConstraint(
-            model_name='listingimage',
-            constraint=models.UniqueConstraint(fields=('listing', 'position'), name='image_position'),
-        ),
-        migrations.AddConstraint(
-            model_name='listingimage',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_primary', True)), fields=('listing',), name='image_primary_once'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['buyer', '-id'], name='order_buyer'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['seller', '-id'], name='order_seller'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ['awaiting_payment', 'overdue'])), fields=['buyer'], name='order_unpaid'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['cancelled', 'defaulted', 'refunded']), _negated=True), fields=('listing',), name='order_live_listing'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['cancelled', 'defaulted', 'refunded']), _negated=True), fields=('auction',), name='order_live_auction'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('hammer_price__gt', 0)), name='order_hammer_price'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('buyer', models.F('seller')), _negated=True), name='order_between_two'),
-        ),
-        migrations.AddIndex(
-            model_name='savedsearch',
-            index=models.Index(fields=['user', '-id'], name='saved_search_user'),
-        ),
-        migrations.AddIndex(
-            model_name='savedsearch',
-            index=models.Index(condition=models.Q(('cadence', 'daily')), fields=['digest_due_at'], name='saved_search_digest'),
-        ),
-        migrations.AddIndex(
-            model_name='searchmatch',
-            index=models.Index(condition=models.Q(('told_at', None)), fields=['search'], name='search_match_untold'),
-        ),
-        migrations.AddConstraint(
-            model_name='searchmatch',
-            constraint=models.UniqueConstraint(fields=('search', 'listing'), name='search_match_once'),
-        ),
-        migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(condition=models.Q(('confirmed_at', None)), fields=['listing'], name='upload_open'),
-        ),
-        migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(condition=models.Q(('confirmed_at', None)), fields=['expires_at'], name='upload_stale'),
-        ),
-        migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='upload_expires'),
-        ),
-        migrations.AddIndex(
-            model_name='watch',
-            index=models.Index(fields=['auction'], name='watch_auction'),
-        ),
-        migrations.AddConstraint(
-            model_name='watch',
-            constraint=models.UniqueConstraint(fields=('user', 'auction'), name='watch_once'),
         ),
     ]

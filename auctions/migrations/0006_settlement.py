@@ -31,37 +31,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='CreditNote',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=20, unique=True)),
-                ('year', models.PositiveSmallIntegerField()),
-                ('sequence', models.PositiveIntegerField()),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
-                ('reason', models.CharField(max_length=500)),
-                ('issued_at', models.DateTimeField()),
-            ],
-            options={
-                'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
-            name='GatePass',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=16, unique=True)),
-                ('issued_at', models.DateTimeField()),
-                ('used_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_reason', models.CharField(blank=True, max_length=200)),
-            ],
-            options={
-                'verbose_name_plural': 'gate passes',
-                'ordering': ['-id'],
-                'permissions': [('use_gatepass', 'Can let a vehicle out on a gate pass')],
-            },
-        ),
-        migrations.CreateModel(
             name='Invoice',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -82,9 +51,101 @@ class Migration(migrations.Migration):
                 ('credited', models.DecimalField(decimal_places=2, default=Decimal('0.00'), max_digits=15)),
                 ('issued_at', models.DateTimeField()),
                 ('due_at', models.DateTimeField()),
+                ('issued_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='invoice', to='auctions.order')),
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['status', '-id'], name='sale_invoice_status')],
+                'constraints': [models.UniqueConstraint(fields=('year', 'sequence'), name='sale_invoice_sequence'), models.CheckConstraint(condition=models.Q(('total', django.db.models.functions.math.Round(django.db.models.expressions.CombinedExpression(models.F('subtotal'), '+', models.F('tax_total')), precision=2))), name='sale_invoice_adds_up'), models.CheckConstraint(condition=models.Q(('credited__gte', 0), ('credited__lte', models.F('total')), ('paid__gte', 0), ('subtotal__gte', 0), ('tax_total__gte', 0)), name='sale_invoice_amounts')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Payment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('provider', models.CharField(choices=[('manual', 'Manual'), ('sandbox', 'Sandbox'), ('stripe', 'Stripe')], max_length=7)),
+                ('provider_ref', models.CharField(blank=True, help_text="The provider's id; blank until it has one.", max_length=100)),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
+                ('currency', models.CharField(max_length=3)),
+                ('status', models.CharField(choices=[('created', 'Created'), ('requires_action', 'Requires Action'), ('processing', 'Processing'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='created', max_length=15)),
+                ('reference', models.CharField(blank=True, help_text="Of a wire, or the payer's own words.", max_length=64)),
+                ('failure', models.CharField(blank=True, help_text='Why it failed, for the payer.', max_length=200)),
+                ('refund_reserved', models.DecimalField(decimal_places=2, default=Decimal('0.00'), max_digits=15)),
+                ('succeeded_at', models.DateTimeField(blank=True, null=True)),
+                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='payments', to='auctions.order')),
+            ],
+            options={
+                'ordering': ['-id'],
+                'indexes': [models.Index(fields=['status', '-id'], name='sale_payment_status')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('provider_ref', ''), _negated=True), fields=('provider', 'provider_ref'), name='sale_payment_provider_ref'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='sale_payment_amount'), models.CheckConstraint(condition=models.Q(('refund_reserved__gte', 0), ('refund_reserved__lte', models.F('amount'))), name='sale_payment_refunds'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'succeeded'), ('succeeded_at__isnull', False)), models.Q(models.Q(('status', 'succeeded'), _negated=True), ('refund_reserved', 0), ('succeeded_at__isnull', True)), _connector='OR'), name='sale_payment_succeeded_at')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Refund',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
+                ('currency', models.CharField(max_length=3)),
+                ('reason', models.CharField(max_length=500)),
+                ('status', models.CharField(choices=[('requested', 'Requested'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('in_transit', 'In Transit'), ('done', 'Done'), ('failed', 'Failed')], default='requested', max_length=10)),
+                ('attempt', models.PositiveSmallIntegerField(default=0)),
+                ('provider_ref', models.CharField(blank=True, max_length=100)),
+                ('failure', models.CharField(blank=True, max_length=200)),
+                ('done_at', models.DateTimeField(blank=True, null=True)),
+                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='auctions.order')),
+                ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='auctions.payment')),
+                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ['-id'],
+                'permissions': [('decide_refund', 'Can approve, reject and retry refunds')],
+                'indexes': [models.Index(fields=['status', '-id'], name='refund_status')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='refund_amount'), models.UniqueConstraint(condition=models.Q(('provider_ref', ''), _negated=True), fields=('provider_ref',), name='refund_provider_ref'), models.CheckConstraint(condition=models.Q(models.Q(('done_at__isnull', False), ('status', 'done')), models.Q(models.Q(('status', 'done'), _negated=True), ('done_at__isnull', True)), _connector='OR'), name='refund_done_at')],
+            },
+        ),
+        migrations.CreateModel(
+            name='CreditNote',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.CharField(max_length=20, unique=True)),
+                ('year', models.PositiveSmallIntegerField()),
+                ('sequence', models.PositiveIntegerField()),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
+                ('reason', models.CharField(max_length=500)),
+                ('issued_at', models.DateTimeField()),
+                ('issued_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('invoice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='credit_notes', to='auctions.invoice')),
+                ('refund', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credit_note', to='auctions.refund')),
+            ],
+            options={
+                'ordering': ['-id'],
+                'constraints': [models.UniqueConstraint(fields=('year', 'sequence'), name='sale_credit_note_sequence'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='sale_credit_note_amount')],
+            },
+        ),
+        migrations.CreateModel(
+            name='GatePass',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.CharField(max_length=16, unique=True)),
+                ('issued_at', models.DateTimeField()),
+                ('used_at', models.DateTimeField(blank=True, null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, null=True)),
+                ('revoked_reason', models.CharField(blank=True, max_length=200)),
+                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gate_passes', to='auctions.order')),
+                ('used_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'verbose_name_plural': 'gate passes',
+                'ordering': ['-id'],
+                'permissions': [('use_gatepass', 'Can let a vehicle out on a gate pass')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('used_at__isnull', True), ('revoked_at__isnull', True), _connector='OR'), name='gate_pass_used_or_revoked')],
             },
         ),
         migrations.CreateModel(
@@ -95,9 +156,11 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=16)),
                 ('description', models.CharField(max_length=300)),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
+                ('invoice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='auctions.invoice')),
             ],
             options={
                 'ordering': ['position'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='sale_line_amount')],
             },
         ),
         migrations.CreateModel(
@@ -128,29 +191,16 @@ class Migration(migrations.Migration):
                 ('message', models.CharField(blank=True, max_length=500)),
                 ('expires_at', models.DateTimeField()),
                 ('decided_at', models.DateTimeField(blank=True, null=True)),
+                ('auction', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='auctions.auction')),
+                ('buyer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('listing', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='auctions.listing')),
+                ('parent', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='counter', to='auctions.offer')),
+                ('seller', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Payment',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('provider', models.CharField(choices=[('manual', 'Manual'), ('sandbox', 'Sandbox'), ('stripe', 'Stripe')], max_length=7)),
-                ('provider_ref', models.CharField(blank=True, help_text="The provider's id; blank until it has one.", max_length=100)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
-                ('currency', models.CharField(max_length=3)),
-                ('status', models.CharField(choices=[('created', 'Created'), ('requires_action', 'Requires Action'), ('processing', 'Processing'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='created', max_length=15)),
-                ('reference', models.CharField(blank=True, help_text="Of a wire, or the payer's own words.", max_length=64)),
-                ('failure', models.CharField(blank=True, help_text='Why it failed, for the payer.', max_length=200)),
-                ('refund_reserved', models.DecimalField(decimal_places=2, default=Decimal('0.00'), max_digits=15)),
-                ('succeeded_at', models.DateTimeField(blank=True, null=True)),
-            ],
-            options={
-                'ordering': ['-id'],
+                'indexes': [models.Index(condition=models.Q(('status', 'pending')), fields=['expires_at'], name='offer_due')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='offer_amount'), models.CheckConstraint(condition=models.Q(('round__lte', 3)), name='offer_rounds'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('status', 'pending')), models.Q(models.Q(('status', 'pending'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='offer_decided_at')],
             },
         ),
         migrations.CreateModel(
@@ -167,29 +217,13 @@ class Migration(migrations.Migration):
                 ('due_at', models.DateTimeField()),
                 ('reference', models.CharField(blank=True, max_length=64)),
                 ('paid_at', models.DateTimeField(blank=True, null=True)),
+                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='payout', to='auctions.order')),
+                ('paid_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Refund',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=15)),
-                ('currency', models.CharField(max_length=3)),
-                ('reason', models.CharField(max_length=500)),
-                ('status', models.CharField(choices=[('requested', 'Requested'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('in_transit', 'In Transit'), ('done', 'Done'), ('failed', 'Failed')], default='requested', max_length=10)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('provider_ref', models.CharField(blank=True, max_length=100)),
-                ('failure', models.CharField(blank=True, max_length=200)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-            ],
-            options={
-                'ordering': ['-id'],
-                'permissions': [('decide_refund', 'Can approve, reject and retry refunds')],
+                'indexes': [models.Index(fields=['status', '-id'], name='payout_status')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('fee__gte', 0)), name='payout_amounts'), models.CheckConstraint(condition=models.Q(('amount', django.db.models.functions.math.Round(django.db.models.expressions.CombinedExpression(models.F('price'), '-', models.F('fee')), precision=2))), name='payout_adds_up'), models.CheckConstraint(condition=models.Q(models.Q(('paid_at__isnull', False), ('status', 'paid'), models.Q(('reference', ''), _negated=True)), models.Q(models.Q(('status', 'paid'), _negated=True), ('paid_at__isnull', True), ('reference', '')), _connector='OR'), name='payout_paid_at')],
             },
         ),
         migrations.CreateModel(
@@ -200,6 +234,9 @@ class Migration(migrations.Migration):
                 ('last', models.PositiveIntegerField(default=0)),
                 ('kind', models.CharField(choices=[('invoice', 'Invoice'), ('credit_note', 'Credit Note')], max_length=11)),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('kind', 'year'), name='sale_sequence_unique')],
+            },
         ),
         migrations.CreateModel(
             name='SettlementEvent',
@@ -213,9 +250,12 @@ class Migration(migrations.Migration):
                 ('details', models.JSONField(blank=True, default=dict)),
                 ('at', models.DateTimeField()),
                 ('told_at', models.DateTimeField(blank=True, help_text='When the notifications about it were written.', null=True)),
+                ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='auctions.order')),
             ],
             options={
                 'ordering': ['id'],
+                'indexes': [models.Index(fields=['subject', 'subject_id', 'id'], name='settlement_subject'), models.Index(condition=models.Q(('told_at', None)), fields=['id'], name='settlement_untold')],
             },
         ),
         migrations.CreateModel(
@@ -227,6 +267,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['state'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('days__gte', 1), ('days__lte', 365)), name='title_deadline_days')],
             },
         ),
         migrations.CreateModel(
@@ -243,9 +284,12 @@ class Migration(migrations.Migration):
                 ('overdue_at', models.DateTimeField(blank=True, help_text='When the sweep found it late, once.', null=True)),
                 ('received_at', models.DateTimeField(blank=True, null=True)),
                 ('completed_at', models.DateTimeField(blank=True, null=True)),
+                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='title_transfer', to='auctions.order')),
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['status', '-id'], name='title_status'), models.Index(condition=models.Q(('overdue_at', None)), fields=['due_at'], name='title_due')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('status', 'completed')), models.Q(models.Q(('status', 'completed'), _negated=True), ('completed_at__isnull', True)), _connector='OR'), name='title_completed_at'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'lien_pending'), _negated=True), models.Q(('lien_holder', ''), _negated=True), _connector='OR'), name='title_lien_holder')],
             },
         ),
         migrations.CreateModel(
@@ -268,9 +312,12 @@ class Migration(migrations.Migration):
                 ('booked_at', models.DateTimeField(blank=True, null=True)),
                 ('picked_up_at', models.DateTimeField(blank=True, null=True)),
                 ('delivered_at', models.DateTimeField(blank=True, null=True)),
+                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transport_orders', to='auctions.order')),
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['status', '-id'], name='transport_status')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['quote_requested', 'cancelled']), ('quoted_price__isnull', False), _connector='OR'), name='transport_quoted'), models.CheckConstraint(condition=models.Q(('quoted_price__isnull', True), ('quoted_price__gte', 0), _connector='OR'), name='transport_quoted_price'), models.CheckConstraint(condition=models.Q(('final_price__isnull', True), ('final_price__gte', 0), _connector='OR'), name='transport_final_price'), models.CheckConstraint(condition=models.Q(('delivered_at__isnull', True), ('delivered_at__gte', models.F('picked_up_at')), _connector='OR'), name='transport_forward'), models.CheckConstraint(condition=models.Q(('status__in', ['quote_requested', 'quoted', 'booked', 'cancelled']), models.Q(('carrier', ''), _negated=True), _connector='OR'), name='transport_carrier')],
             },
         ),
         migrations.CreateModel(
@@ -288,6 +335,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-received_at', '-id'],
+                'indexes': [models.Index(condition=models.Q(('processed_at', None)), fields=['received_at'], name='webhook_unprocessed')],
+                'constraints': [models.UniqueConstraint(fields=('provider', 'event_id'), name='webhook_event_once')],
             },
         ),
         migrations.AlterModelOptions(
@@ -336,66 +385,6 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('seller_percent__gte', 0), ('seller_percent__lte', 100)), name='fee_schedule_seller_percent'),
         ),
         migrations.AddField(
-            model_name='creditnote',
-            name='issued_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='gatepass',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gate_passes', to='auctions.order'),
-        ),
-        migrations.AddField(
-            model_name='gatepass',
-            name='used_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='invoice',
-            name='issued_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='invoice',
-            name='order',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='invoice', to='auctions.order'),
-        ),
-        migrations.AddField(
-            model_name='creditnote',
-            name='invoice',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='credit_notes', to='auctions.invoice'),
-        ),
-        migrations.AddField(
-            model_name='invoiceline',
-            name='invoice',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='auctions.invoice'),
-        ),
-        migrations.AddField(
-            model_name='offer',
-            name='auction',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='auctions.auction'),
-        ),
-        migrations.AddField(
-            model_name='offer',
-            name='buyer',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='offer',
-            name='listing',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='auctions.listing'),
-        ),
-        migrations.AddField(
-            model_name='offer',
-            name='parent',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='counter', to='auctions.offer'),
-        ),
-        migrations.AddField(
-            model_name='offer',
-            name='seller',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
             model_name='order',
             name='offer',
             field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='order', to='auctions.offer'),
@@ -428,118 +417,13 @@ class Migration(migrations.Migration):
             model_name='order',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['paid', 'title_processing', 'transport_scheduled', 'in_transit', 'delivered', 'completed']), _negated=True), ('paid_at__isnull', False), _connector='OR'), name='order_paid_at'),
         ),
-        migrations.AddField(
-            model_name='payment',
-            name='created_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='payment',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='payments', to='auctions.order'),
-        ),
-        migrations.AddField(
-            model_name='payout',
-            name='order',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='payout', to='auctions.order'),
-        ),
-        migrations.AddField(
-            model_name='payout',
-            name='paid_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='refund',
-            name='decided_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='refund',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='auctions.order'),
-        ),
-        migrations.AddField(
-            model_name='refund',
-            name='payment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='auctions.payment'),
-        ),
-        migrations.AddField(
-            model_name='refund',
-            name='requested_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='creditnote',
-            name='refund',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credit_note', to='auctions.refund'),
-        ),
-        migrations.AddConstraint(
-            model_name='salesequence',
-            constraint=models.UniqueConstraint(fields=('kind', 'year'), name='sale_sequence_unique'),
-        ),
-        migrations.AddField(
-            model_name='settlementevent',
-            name='actor',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='settlementevent',
-            name='order',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='auctions.order'),
-        ),
-        migrations.AddConstraint(
-            model_name='titledeadline',
-            constraint=models.CheckConstraint(condition=models.Q(('days__gte', 1), ('days__lte', 365)), name='title_deadline_days'),
-        ),
-        migrations.AddField(
-            model_name='titletransfer',
-            name='order',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='title_transfer', to='auctions.order'),
-        ),
-        migrations.AddField(
-            model_name='transportorder',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transport_orders', to='auctions.order'),
-        ),
-        migrations.AddIndex(
-            model_name='webhookevent',
-            index=models.Index(condition=models.Q(('processed_at', None)), fields=['received_at'], name='webhook_unprocessed'),
-        ),
-        migrations.AddConstraint(
-            model_name='webhookevent',
-            constraint=models.UniqueConstraint(fields=('provider', 'event_id'), name='webhook_event_once'),
-        ),
         migrations.AddConstraint(
             model_name='gatepass',
             constraint=models.UniqueConstraint(condition=models.Q(('revoked_at', None)), fields=('order',), name='gate_pass_one_per_order'),
         ),
         migrations.AddConstraint(
-            model_name='gatepass',
-            constraint=models.CheckConstraint(condition=models.Q(('used_at__isnull', True), ('revoked_at__isnull', True), _connector='OR'), name='gate_pass_used_or_revoked'),
-        ),
-        migrations.AddIndex(
-            model_name='invoice',
-            index=models.Index(fields=['status', '-id'], name='sale_invoice_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.UniqueConstraint(fields=('year', 'sequence'), name='sale_invoice_sequence'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(('total', django.db.models.functions.math.Round(django.db.models.expressions.CombinedExpression(models.F('subtotal'), '+', models.F('tax_total')), precision=2))), name='sale_invoice_adds_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(('credited__gte', 0), ('credited__lte', models.F('total')), ('paid__gte', 0), ('subtotal__gte', 0), ('tax_total__gte', 0)), name='sale_invoice_amounts'),
-        ),
-        migrations.AddConstraint(
             model_name='invoiceline',
             constraint=models.UniqueConstraint(fields=('invoice', 'position'), name='sale_line_position'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoiceline',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='sale_line_amount'),
         ),
         migrations.AddIndex(
             model_name='offer',
@@ -553,10 +437,6 @@ class Migration(migrations.Migration):
             model_name='offer',
             index=models.Index(fields=['listing', '-id'], name='offer_listing'),
         ),
-        migrations.AddIndex(
-            model_name='offer',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['expires_at'], name='offer_due'),
-        ),
         migrations.AddConstraint(
             model_name='offer',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('listing', 'buyer'), name='offer_one_pending'),
@@ -567,146 +447,26 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='offer_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='offer',
             constraint=models.CheckConstraint(condition=models.Q(('buyer', models.F('seller')), _negated=True), name='offer_between_two'),
         ),
         migrations.AddConstraint(
             model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('round__lte', 3)), name='offer_rounds'),
-        ),
-        migrations.AddConstraint(
-            model_name='offer',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('parent__isnull', True), ('round', 0)), models.Q(('parent__isnull', False), ('round__gt', 0)), _connector='OR'), name='offer_parent'),
-        ),
-        migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('status', 'pending')), models.Q(models.Q(('status', 'pending'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='offer_decided_at'),
         ),
         migrations.AddIndex(
             model_name='payment',
             index=models.Index(fields=['order', '-id'], name='sale_payment_order'),
         ),
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['status', '-id'], name='sale_payment_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(condition=models.Q(('provider_ref', ''), _negated=True), fields=('provider', 'provider_ref'), name='sale_payment_provider_ref'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='sale_payment_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('refund_reserved__gte', 0), ('refund_reserved__lte', models.F('amount'))), name='sale_payment_refunds'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'succeeded'), ('succeeded_at__isnull', False)), models.Q(models.Q(('status', 'succeeded'), _negated=True), ('refund_reserved', 0), ('succeeded_at__isnull', True)), _connector='OR'), name='sale_payment_succeeded_at'),
-        ),
-        migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(fields=['status', '-id'], name='payout_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('fee__gte', 0)), name='payout_amounts'),
-        ),
-        migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', django.db.models.functions.math.Round(django.db.models.expressions.CombinedExpression(models.F('price'), '-', models.F('fee')), precision=2))), name='payout_adds_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('paid_at__isnull', False), ('status', 'paid'), models.Q(('reference', ''), _negated=True)), models.Q(models.Q(('status', 'paid'), _negated=True), ('paid_at__isnull', True), ('reference', '')), _connector='OR'), name='payout_paid_at'),
-        ),
-        migrations.AddIndex(
             model_name='refund',
             index=models.Index(fields=['payment', '-id'], name='refund_payment'),
-        ),
-        migrations.AddIndex(
-            model_name='refund',
-            index=models.Index(fields=['status', '-id'], name='refund_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='refund',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='refund_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='refund',
-            constraint=models.UniqueConstraint(condition=models.Q(('provider_ref', ''), _negated=True), fields=('provider_ref',), name='refund_provider_ref'),
-        ),
-        migrations.AddConstraint(
-            model_name='refund',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('done_at__isnull', False), ('status', 'done')), models.Q(models.Q(('status', 'done'), _negated=True), ('done_at__isnull', True)), _connector='OR'), name='refund_done_at'),
-        ),
-        migrations.AddConstraint(
-            model_name='creditnote',
-            constraint=models.UniqueConstraint(fields=('year', 'sequence'), name='sale_credit_note_sequence'),
-        ),
-        migrations.AddConstraint(
-            model_name='creditnote',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='sale_credit_note_amount'),
-        ),
-        migrations.AddIndex(
-            model_name='settlementevent',
-            index=models.Index(fields=['subject', 'subject_id', 'id'], name='settlement_subject'),
-        ),
-        migrations.AddIndex(
-            model_name='settlementevent',
-            index=models.Index(condition=models.Q(('told_at', None)), fields=['id'], name='settlement_untold'),
         ),
         migrations.AddConstraint(
             model_name='settlementevent',
             constraint=models.CheckConstraint(condition=models.Q(('subject', 'offer'), ('order__isnull', False), _connector='OR'), name='settlement_of_order'),
         ),
-        migrations.AddIndex(
-            model_name='titletransfer',
-            index=models.Index(fields=['status', '-id'], name='title_status'),
-        ),
-        migrations.AddIndex(
-            model_name='titletransfer',
-            index=models.Index(condition=models.Q(('overdue_at', None)), fields=['due_at'], name='title_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='titletransfer',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('status', 'completed')), models.Q(models.Q(('status', 'completed'), _negated=True), ('completed_at__isnull', True)), _connector='OR'), name='title_completed_at'),
-        ),
-        migrations.AddConstraint(
-            model_name='titletransfer',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'lien_pending'), _negated=True), models.Q(('lien_holder', ''), _negated=True), _connector='OR'), name='title_lien_holder'),
-        ),
-        migrations.AddIndex(
-            model_name='transportorder',
-            index=models.Index(fields=['status', '-id'], name='transport_status'),
-        ),
         migrations.AddConstraint(
             model_name='transportorder',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'cancelled'), _negated=True), fields=('order',), name='transport_one_per_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='transportorder',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['quote_requested', 'cancelled']), ('quoted_price__isnull', False), _connector='OR'), name='transport_quoted'),
-        ),
-        migrations.AddConstraint(
-            model_name='transportorder',
-            constraint=models.CheckConstraint(condition=models.Q(('quoted_price__isnull', True), ('quoted_price__gte', 0), _connector='OR'), name='transport_quoted_price'),
-        ),
-        migrations.AddConstraint(
-            model_name='transportorder',
-            constraint=models.CheckConstraint(condition=models.Q(('final_price__isnull', True), ('final_price__gte', 0), _connector='OR'), name='transport_final_price'),
-        ),
-        migrations.AddConstraint(
-            model_name='transportorder',
-            constraint=models.CheckConstraint(condition=models.Q(('delivered_at__isnull', True), ('delivered_at__gte', models.F('picked_up_at')), _connector='OR'), name='transport_forward'),
-        ),
-        migrations.AddConstraint(
-            model_name='transportorder',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['quote_requested', 'quoted', 'booked', 'cancelled']), models.Q(('carrier', ''), _negated=True), _connector='OR'), name='transport_carrier'),
         ),
     ]

@@ -15,6 +15,8 @@ from cars.models import YEAR_MAX, YEAR_MIN, Vehicle
 from common.models import TimestampedModel
 from common.text import natural_key
 
+# Whoever may view all listings, with what their sellers keep to themselves.
+VIEW_LISTING = "auctions.view_listing"
 PRICE: dict[str, Any] = {"max_digits": 12, "decimal_places": 2}
 KEY_LENGTH = 256
 PUBLIC_LIST = ["active", "in_auction"]
@@ -105,7 +107,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
     def visible_to(self, user: Any) -> ListingQuerySet:
         """To everybody what is or was for sale; to a seller all of the own; everything to those who may view
         listings."""
-        if user.has_perm("auctions.view_listing"):
+        if user.has_perm(VIEW_LISTING):
             return self
         shown = Q(status__in=PUBLIC_DETAIL)
         return self.filter(shown | Q(seller_id=user.pk)) if user.is_authenticated else self.filter(shown)
@@ -236,6 +238,11 @@ class Listing(TimestampedModel):
 
     def __str__(self) -> str:
         return " ".join(part for part in (str(self.year or ""), self.make, self.model) if part) or f"listing {self.pk}"
+
+    @property
+    def is_history_shared(self) -> bool:
+        """Of a vehicle that changed hands, or is not yet the seller's, it is not the seller's to share."""
+        return self.shares_history and self.vehicle.owner_id == self.seller_id
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep the keys in step with what the seller wrote, whoever saves."""

@@ -165,6 +165,9 @@ class Payment(TimestampedModel):
             models.UniqueConstraint(
                 fields=["provider", "provider_ref"], condition=~Q(provider_ref=""), name="sale_payment_provider_ref"
             ),
+            models.UniqueConstraint(
+                fields=["order", "reference", "amount"], condition=Q(provider="manual"), name="sale_payment_wire"
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="sale_payment_amount"),
             models.CheckConstraint(
                 condition=Q(refund_reserved__gte=0, refund_reserved__lte=F("amount")), name="sale_payment_refunds"

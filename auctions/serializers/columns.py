@@ -1,5 +1,5 @@
-"""How the computed members of auctions and bids are written by the database, for the fast list path. Each says in SQL
-what the serializer says in Python (`common.rowjson`); tests hold the two against each other."""
+"""How the computed members of auctions, bids and listings are written by the database, for the fast list path. Each
+says in SQL what the serializer says in Python (`common.rowjson`); tests hold the two against each other."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class AuctionColumns:
     def column_is_open(self, prefix: str) -> Any:
         moment = self.context["moment"]
         is_open = {"status__in": ["scheduled", "live"], "starts_at__lte": moment, "ends_at__gt": moment}
-        return _truth(Q(**{f"{prefix}{name}": value for name, value in is_open.items()}))
+        return truth(Q(**{f"{prefix}{name}": value for name, value in is_open.items()}))
 
     def column_min_next(self, prefix: str) -> Any:
         price = F(f"{prefix}price")
@@ -105,6 +105,17 @@ class BidColumns:
         return Exists(own.annotate(shown=alias_of("number")).filter(shown=OuterRef(f"{prefix}alias")))
 
 
+class SellerColumns:
+    """The computed members of who sells."""
+
+    def column_business_name(self, prefix: str) -> Any:
+        name = F(f"{prefix}seller_profile__business_name")
+        return Case(When(_approved(prefix), then=name), output_field=TextField())
+
+    def column_is_dealer(self, prefix: str) -> Any:
+        return truth(_approved(prefix))
+
+
 def _own(context: dict[str, Any], prefix: str, shown: Any, kind: Any) -> Any:
     """Of the caller's part in the auction; null for strangers."""
     caller = context["request"].user
@@ -114,10 +125,15 @@ def _own(context: dict[str, Any], prefix: str, shown: Any, kind: Any) -> Any:
     return Subquery(own.annotate(shown=shown).values("shown"), output_field=kind)
 
 
-def _truth(condition: Q) -> Case:
+def truth(condition: Q) -> Case:
+    """True or false, and false where it is unknown."""
     return Case(When(condition, then=Value(True)), default=Value(False), output_field=BooleanField())
 
 
 def _met(prefix: str) -> Q:
     """`price >= reserve`, and true or false where there is no price."""
     return Q(**{f"{prefix}price__isnull": False, f"{prefix}price__gte": F(f"{prefix}reserve_price")})
+
+
+def _approved(prefix: str) -> Q:
+    return Q(**{f"{prefix}seller_profile__approved_at__isnull": False})

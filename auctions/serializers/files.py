@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Case, TextField, Value, When
+from django.db.models.functions import Cast, Concat
 from rest_framework import serializers
 
 from auctions.models import ListingDocument, ListingImage, Upload
@@ -23,6 +25,7 @@ from common.fields import (
     StrictListField,
     describe_nothing,
 )
+from common.rowjson import UuidText
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 _HEX = "[0-9a-f]"
@@ -61,6 +64,13 @@ class ImageUrlField(StrictCharField):
             return None
         path = f"/api/vehicles/{value.listing_id}/images/{value.pk}/file"
         return f"{settings.BACKEND_URL}{path}?size={self.size}"
+
+    def column(self, prefix: str) -> Any:
+        parts = [f"{settings.BACKEND_URL}/api/vehicles/", "/images/", f"/file?size={self.size}"]
+        before, between, after = (Value(part, output_field=TextField()) for part in parts)
+        listing, image = Cast(f"{prefix}listing_id", TextField()), UuidText(f"{prefix}pk")
+        url = Concat(before, listing, between, image, after, output_field=TextField())
+        return Case(When(**{f"{prefix}status": ListingImage.Status.READY}, then=url), output_field=TextField())
 
 
 class ListingImageSerializer(StrictModelSerializer):

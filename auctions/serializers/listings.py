@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
+from django.db import connection
+from django.db.models import BooleanField, Case, F, OuterRef, Q, Value, When
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -22,6 +25,8 @@ from auctions.models import (
     TitleType,
     Transmission,
 )
+from auctions.models.listings import VIEW_LISTING
+from auctions.serializers.columns import AuctionColumns, SellerColumns, truth
 from auctions.serializers.files import ListingImageSerializer
 from cars.models import YEAR_MAX, YEAR_MIN, VehicleEvent
 from cars.vin_providers import PROVIDERS
@@ -37,6 +42,7 @@ from common.fields import (
     StrictIntegerField,
     TextField,
 )
+from common.rowjson import JsonArray, JsonObject, columns_of
 from common.serializers import StrictModelSerializer, StrictSerializer
 
 MAX_MILEAGE = 9_999_999
@@ -105,7 +111,7 @@ class ListingSuspendSerializer(StrictSerializer):
     reason = NameField(max_length=500, required=False, allow_blank=True)
 
 
-class ListingSellerSerializer(StrictSerializer):
+class ListingSellerSerializer(SellerColumns, StrictSerializer):
     """Who sells. The business and the badge are those of a dealer whom a moderator approved."""
 
     id = IdField(source="pk", read_only=True)
@@ -121,7 +127,7 @@ class ListingSellerSerializer(StrictSerializer):
         return profile is not None and profile.approved_at is not None
 
 
-class ListingAuctionSerializer(StrictModelSerializer):
+class ListingAuctionSerializer(AuctionColumns, StrictModelSerializer):
     """The auction in short. `price` is null before the first bid; `buy_now` when that is gone."""
 
     reserve_status = StrictChoiceField(choices=("none", "not_met", "met"), read_only=True)
@@ -152,6 +158,8 @@ class ListingHistorySerializer(StrictModelSerializer):
 class ListingSerializer(StrictModelSerializer):
     """A listing. `images` are the photos that are ready; `auction` is the one that it is in, or was sold in. `vehicle`
     (in the garage), `reserve_price` and `submitted_at` are there for the seller and staff only."""
+
+    conditional_members = PRIVATE
 
     seller = ListingSellerSerializer(read_only=True)
     images = serializers.SerializerMethodField()
@@ -210,18 +218,42 @@ class ListingSerializer(StrictModelSerializer):
     def get_images(self, listing: Listing) -> Any:
         """Told apart here, so that those of a whole page come by one query."""
         ready = [image for image in listing.images.all() if image.status == ListingImage.Status.READY]
-        return ListingImageSerializer(ready, many=True, context=self.context).data
+        return [self._image_serializer.to_representation(image) for image in ready]
 
     @extend_schema_field(ListingAuctionSerializer(allow_null=True))
     def get_auction(self, listing: Listing) -> Any:
         if listing.auction is None or listing.status not in SOLD_BY_AUCTION:
             return None
-        return ListingAuctionSerializer(listing.auction, context=self.context).data
+        return self._auction_serializer.to_representation(listing.auction)
+
+    def column_images(self, prefix: str) -> JsonArray:
+        ready = ListingImage.objects.filter(listing=OuterRef(f"{prefix}pk"), status=ListingImage.Status.READY)
+        return JsonArray(self._image_serializer, ready.order_by("position"))
+
+    def column_auction(self, prefix: str) -> JsonObject:
+        shown = Case(When(**{f"{prefix}status__in": SOLD_BY_AUCTION}, then=F(f"{prefix}auction_id")))
+        columns = columns_of(self._auction_serializer, Listing, connection.vendor, f"{prefix}auction__")
+        return JsonObject(columns, present=shown)
+
+    def has_conditional(self, prefix: str) -> Any:
+        viewer = self.context["request"].user
+        if viewer.pk is None or viewer.has_perm(VIEW_LISTING):
+            return Value(viewer.pk is not None, output_field=BooleanField())
+        return truth(Q(**{f"{prefix}seller_id": viewer.pk}))
+
+    # Once for a page: to make the fields of a serializer costs more than to show a row with them.
+    @cached_property
+    def _image_serializer(self) -> ListingImageSerializer:
+        return ListingImageSerializer(context=self.context)
+
+    @cached_property
+    def _auction_serializer(self) -> ListingAuctionSerializer:
+        return ListingAuctionSerializer(context=self.context)
 
     def to_representation(self, instance: Listing) -> dict[str, Any]:
         data = super().to_representation(instance)
         viewer = self.context["request"].user
-        if instance.seller_id != viewer.pk and not viewer.has_perm("auctions.view_listing"):
+        if instance.seller_id != viewer.pk and not viewer.has_perm(VIEW_LISTING):
             for name in PRIVATE:
                 del data[name]
         return data
@@ -238,11 +270,9 @@ class ListingDetailSerializer(ListingSerializer):
 
     @extend_schema_field(ListingHistorySerializer(many=True, allow_null=True))
     def get_service_history(self, listing: Listing) -> Any:
-        """Of a vehicle that changed hands, or is not yet the seller's, nothing: it is not the seller's to share."""
-        vehicle = listing.vehicle
-        if not listing.shares_history or vehicle.owner_id != listing.seller_id:
+        if not listing.is_history_shared:
             return None
-        events = vehicle.events.exclude(public_summary="")[:MOST_HISTORY]
+        events = listing.vehicle.events.public()[:MOST_HISTORY]
         return ListingHistorySerializer(events, many=True).data
 
 

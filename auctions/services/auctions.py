@@ -19,6 +19,7 @@ from accounts.models import User
 from auctions import bidding
 from auctions.models import Auction, AuctionEvent, AuctionLogEntry, Listing
 from auctions.models.auctions import OPEN
+from auctions.models.listings import VIEW_LISTING
 from auctions.services.bids import AuctionEnded
 from auctions.services.closing import lock_with_listing
 from auctions.services.increments import check_tiers
@@ -39,7 +40,6 @@ Status = Auction.Status
 Clock = Callable[[], datetime]
 
 MODERATE = "auctions.moderate_auction"
-VIEW_LISTING = "auctions.view_listing"
 MOST_DURATION = timedelta(days=30)
 PAST_TOLERANCE = timedelta(minutes=5)  # Clocks differ, and a form takes its time.
 # A pause ends by `resume`; what makes a scheduled auction live is its start.

@@ -137,11 +137,7 @@ def promise_upload(
     Raises TypeNotAllowed, UploadTooLarge, FilesLocked, TooManyImages, TooManyDocuments, NotFound.
     """
     purpose = Upload.Purpose(purpose)
-    if content_type not in TYPES[purpose]:
-        raise TypeNotAllowed(attr="content_type", meta={"allowed": list(TYPES[purpose])})
-    most = max_size_of(purpose)
-    if size is not None and size > most:
-        raise UploadTooLarge(attr="size", meta={"max_size": most})
+    _check_announced(purpose, content_type, size)
     listing = lock_listing(listing_id)
     check_open(listing, CHANGE_IN[purpose])
     now = clock()
@@ -154,7 +150,7 @@ def promise_upload(
         key=f"listings/{listing.pk}/{upload_id}.{pictures.EXTENSIONS[content_type]}",
         filename=shown_name(filename, content_type),
         content_type=content_type,
-        max_size=size or most,
+        max_size=size or max_size_of(purpose),
         created_by=actor,
         created_at=now,
         expires_at=now + CONFIRM_WITHIN,
@@ -170,6 +166,14 @@ def check_open(listing: Listing, statuses: tuple[str, ...]) -> None:
     """Raises FilesLocked."""
     if listing.status not in statuses:
         raise FilesLocked(meta={"status": listing.status, "allowed": [str(status) for status in statuses]})
+
+
+def _check_announced(purpose: Upload.Purpose, content_type: str, size: int | None) -> None:
+    if content_type not in TYPES[purpose]:
+        raise TypeNotAllowed(attr="content_type", meta={"allowed": list(TYPES[purpose])})
+    most = max_size_of(purpose)
+    if size is not None and size > most:
+        raise UploadTooLarge(attr="size", meta={"max_size": most})
 
 
 def _check_room(listing: Listing, purpose: str, *, now: datetime) -> None:

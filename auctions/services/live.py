@@ -3,26 +3,18 @@ auction, nothing else; what happened is in the table, so a word that gets lost c
 
 from __future__ import annotations
 
-import time
 from functools import cache, partial
 
 import redis
-import structlog
 from django.conf import settings
 from django.db import transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-log = structlog.get_logger(__name__)
+from common.circuit import Circuit
 
 CHANNEL = "forecourt:auctions"
-QUIET_S = 5.0  # After a failed word nobody waits for Redis again until this has passed.
-
-
-class _Circuit:
-    """When this process may try Redis again (monotonic seconds)."""
-
-    opens_at = 0.0
+_pubsub = Circuit("pubsub", event="wake")
 
 
 def wake_on_commit(auction_id: int) -> None:
@@ -32,13 +24,14 @@ def wake_on_commit(auction_id: int) -> None:
 
 
 def _wake(auction_id: int) -> None:
-    if time.monotonic() < _Circuit.opens_at:
+    if not _pubsub.admits():
         return
     try:
         _client().publish(CHANNEL, auction_id)
     except redis.RedisError as error:
-        _Circuit.opens_at = time.monotonic() + QUIET_S
-        log.warning("wake_failed", error=type(error).__name__)
+        _pubsub.failed(error)
+    else:
+        _pubsub.worked()
 
 
 @cache

@@ -73,6 +73,13 @@ class ReferenceRequired(Unprocessable):
     detail = "A wire needs its reference."
 
 
+class DuplicatePayment(Conflict):
+    """A wire of this reference and amount was recorded for the order before: `meta.existing_id`."""
+
+    code = "duplicate_payment"
+    detail = "This wire has been recorded already."
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A payment and what its payer does next: `action` may hold a secret, so it is answered and never stored."""
@@ -91,8 +98,8 @@ def start_payment(
     """A new attempt to pay: a wire that finance has seen is money at once, for cards `ask_provider` is next. A wire may
     exceed the balance, and what is too much is the buyer's credit; cards may not.
 
-    Raises ProviderOff, ReferenceRequired (422), Forbidden, NotInvoiced, OrderNotPayable, PaymentExceedsBalance (409),
-    NotFound.
+    Raises ProviderOff, ReferenceRequired (422), Forbidden, NotInvoiced, OrderNotPayable, PaymentExceedsBalance,
+    DuplicatePayment (409), NotFound.
     """
     is_card = require_on(provider).is_card
     if not is_card and not actor.has_perm(ADD_PAYMENT):
@@ -105,6 +112,8 @@ def start_payment(
     invoice = _require_payable(account)
     if is_card:
         _require_owed(account.order, invoice, amount)
+    else:
+        _require_new_wire(account.order, reference, amount)
     payment = Payment.objects.create(
         order=account.order,
         provider=provider,
@@ -133,6 +142,13 @@ def _require_owed(order: Order, invoice: Invoice, amount: Decimal) -> None:
     left = max(invoice.balance - under_way(order), ZERO)
     if amount > left:
         raise PaymentExceedsBalance(attr="amount", meta={"balance": left})
+
+
+def _require_new_wire(order: Order, reference: str, amount: Decimal) -> None:
+    """Two people with the same bank statement must not make two payments of it. Raises DuplicatePayment."""
+    wires = Payment.objects.filter(order=order, provider=Payment.Provider.MANUAL, reference=reference, amount=amount)
+    if (existing := wires.values_list("pk", flat=True).first()) is not None:
+        raise DuplicatePayment(attr="reference", meta={"existing_id": existing})
 
 
 def under_way(order: Order) -> Decimal:

@@ -52,14 +52,14 @@ class RefundExceedsPayment(Conflict):
 
 
 class SecondPersonNeeded(Forbidden):
-    """Above the limit (`meta.limit`) nobody approves what they asked for themselves."""
+    """Above the limit (`meta.limit`) nobody approves what they asked for themselves, all such refunds of a sale taken
+    together."""
 
     code = "second_person_needed"
-    detail = "A refund of this size has to be approved by somebody else than who asked for it."
+    detail = "Refunds of this size have to be approved by somebody else than who asked for them."
 
 
-# --- Asking and deciding
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Asking and deciding ----------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -105,7 +105,7 @@ def approve_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
     account, refund = _lock_with_account(refund_id)
     move(refund, Status.APPROVED, actor=actor, now=now, details=_facts(refund), decided_by=actor)
     limit = settings.REFUND_APPROVAL_LIMIT
-    if refund.amount > limit and refund.requested_by_id == actor.pk:
+    if refund.requested_by_id == actor.pk and _decided_alone(account.order, actor) > limit:
         raise SecondPersonNeeded(meta={"limit": limit})
     payment = _lock_payment(refund.payment_id)
     payment.refund_reserved += refund.amount
@@ -116,6 +116,13 @@ def approve_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
         return _finish(account, refund, actor=actor, now=now)
     ring_on_commit("auctions.tasks.send_refunds")
     return refund
+
+
+def _decided_alone(order: Order, actor: User) -> Decimal:
+    """What a person has both asked for and approved of a locked sale: a large refund in small parts is a large one."""
+    alone = order.refunds.filter(requested_by=actor, decided_by=actor).exclude(status=Status.REJECTED)
+    amount: Decimal = alone.aggregate(sum=Sum("amount"))["sum"]
+    return amount
 
 
 @transaction.atomic
@@ -136,8 +143,7 @@ def retry_refund(*, refund_id: int, actor: User, now: datetime) -> Refund:
     return refund
 
 
-# --- Sending
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Sending ----------------------------------------------------------------------------------------------------------
 
 
 def send_refunds(*, now: datetime) -> SweepResult:
@@ -245,8 +251,7 @@ def _begin_attempt(refund: Refund, *, actor: User | None, now: datetime) -> None
     )
 
 
-# --- How it ends
-# ---------------------------------------------------------------------------------------------------------------------
+# --- How it ends ------------------------------------------------------------------------------------------------------
 
 
 def finish_refund(
@@ -345,8 +350,7 @@ def _to_credit(order: Order, invoice: Invoice, refund: Refund) -> Decimal:
     return refund.amount - min(refund.amount, overpaid(invoice))
 
 
-# --- Locks
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Locks ------------------------------------------------------------------------------------------------------------
 
 
 def _lock_with_account(refund_id: int) -> tuple[Account, Refund]:

@@ -48,8 +48,7 @@ def register_kinds() -> None:
     notification_kinds.register(SEARCH_MATCH, kind)
 
 
-# --- One's own searches
-# ---------------------------------------------------------------------------------------------------------------------
+# --- One's own searches -----------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -95,8 +94,7 @@ def _set_due(search: SavedSearch, *, now: datetime) -> None:
     search.digest_due_at = next_digest(search.user, now=now) if search.cadence == Cadence.DAILY else None
 
 
-# --- Matching
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Matching ---------------------------------------------------------------------------------------------------------
 
 
 def match_searches(*, select: Select, now: datetime) -> int:

@@ -50,8 +50,7 @@ class OrdersOpen(Conflict):
     detail = "A purchase or a sale of yours is not completed, or money of it is still to be paid."
 
 
-# --- A copy
-# ---------------------------------------------------------------------------------------------------------------------
+# --- A copy -----------------------------------------------------------------------------------------------------------
 
 
 def offers_of(user: User) -> list[dict[str, Any]]:
@@ -124,8 +123,7 @@ def _or_none(row: Any, names: tuple[str, ...]) -> dict[str, Any] | None:
     return None if row is None else _of(row, names)
 
 
-# --- To be forgotten
-# ---------------------------------------------------------------------------------------------------------------------
+# --- To be forgotten --------------------------------------------------------------------------------------------------
 
 
 def pending_offers(user: User) -> QuerySet[Offer]:

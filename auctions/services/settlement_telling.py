@@ -212,8 +212,7 @@ def _readable(value: Any) -> str:
     return f"{day.day} {day:%b %Y}"
 
 
-# --- Offers
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Offers -----------------------------------------------------------------------------------------------------------
 
 
 class _OfferNews(_News):
@@ -278,8 +277,7 @@ def _offer_superseded(news: _OfferNews) -> Iterator[Message]:
     yield news.to_buyer(OFFER_SUPERSEDED, "An offer was overtaken", body)
 
 
-# --- Orders
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Orders -----------------------------------------------------------------------------------------------------------
 
 
 def _order_made(news: _News) -> Iterator[Message]:
@@ -354,8 +352,7 @@ def _order_completed(news: _News) -> Iterator[Message]:
     yield from news.to_both(ORDER_COMPLETED, "The sale is completed", f"Order {news.matter} is completed. Thank you.")
 
 
-# --- Money
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Money ------------------------------------------------------------------------------------------------------------
 
 
 def _invoice_issued(news: _News) -> Iterator[Message]:
@@ -431,8 +428,7 @@ def _payout_paid(news: _News) -> Iterator[Message]:
     yield news.to_seller(PAYOUT_PAID, "Your payout was sent", body)
 
 
-# --- Title, transport, pass
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Title, transport, pass -------------------------------------------------------------------------------------------
 
 
 def _title_awaited(news: _News) -> Iterator[Message]:

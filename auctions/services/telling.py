@@ -89,8 +89,7 @@ def _tell(event: AuctionEvent, *, now: datetime) -> None:
     AuctionEvent.objects.filter(pk=event.pk).update(told_at=now)
 
 
-# --- Who is told what
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Who is told what -------------------------------------------------------------------------------------------------
 
 
 def _of_bid(event: AuctionEvent) -> Iterator[Message]:
@@ -177,8 +176,7 @@ _MESSAGES: Mapping[str, Callable[[AuctionEvent], Iterator[Message]]] = {
 }
 
 
-# --- How it is said
-# ---------------------------------------------------------------------------------------------------------------------
+# --- How it is said ---------------------------------------------------------------------------------------------------
 
 
 def _message(event: AuctionEvent, user_id: int, kind: str, title: str, body: str) -> Message:

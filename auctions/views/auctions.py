@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from auctions.filters.auctions import AuctionFilter
 from auctions.models import Auction, AuctionQuerySet
+from auctions.models.listings import VIEW_LISTING
 from auctions.permissions import SellerOr
 from auctions.serializers.auctions import (
     AuctionSerializer,
@@ -22,11 +23,12 @@ from auctions.serializers.auctions import (
 )
 from auctions.services import auctions
 from auctions.views.bids import BuyNowActions
-from auctions.views.examples import LIVE, shown
+from auctions.views.examples import LIVE
 from auctions.views.quotes import QuoteActions
 from auctions.views.trust import AuditActions
 from auctions.views.watching import WatchActions
 from common import clock
+from common.examples import sent, shown
 from common.fastlist import FastListMixin
 from common.permissions import HasPerm, Public, SignedIn
 from common.views import ApiViewSet, CreateMixin, RetrieveMixin, command
@@ -44,7 +46,7 @@ SCHEDULED = LIVE | NOT_BEGUN | {"status": "scheduled"}
 PAUSED = LIVE | {"status": "paused", "is_open": False, "event_seq": 23}
 MET = LIVE | {"reserve_status": "met", "buy_now": None, "event_seq": 23}
 CANCELLED = SCHEDULED | {"status": "cancelled", "buy_now": None, "event_seq": 1}
-REASON = OpenApiExample("why", value={"reason": "The title is in question."}, request_only=True)
+REASON = sent("why", {"reason": "The title is in question."})
 
 
 ROW = shown("a live auction", LIVE)
@@ -71,14 +73,10 @@ ROW = shown("a live auction", LIVE)
         "`hard_end_before_end`, `reserve_below_start`, `buy_now_below_start`, `buy_now_not_above_reserve`, and the "
         "codes of increment tables.",
         examples=[
-            OpenApiExample(
-                "a week",
-                value={"listing": 9, "starts_at": "2025-02-22T18:30:00Z", "ends_at": "2025-03-01T18:30:00Z"},
-                request_only=True,
-            ),
-            OpenApiExample(
+            sent("a week", {"listing": 9, "starts_at": "2025-02-22T18:30:00Z", "ends_at": "2025-03-01T18:30:00Z"}),
+            sent(
                 "with terms of its own",
-                value={
+                {
                     "listing": 9,
                     "starts_at": "2025-02-22T18:30:00Z",
                     "ends_at": "2025-03-01T18:30:00Z",
@@ -88,7 +86,6 @@ ROW = shown("a live auction", LIVE)
                     "under_reserve": "minimum",
                     "buy_now": None,
                 },
-                request_only=True,
             ),
             shown("scheduled", SCHEDULED),
         ],
@@ -116,7 +113,7 @@ class AuctionViewSet(
         "pause": [HasPerm.of(auctions.MODERATE)],
         "resume": [HasPerm.of(auctions.MODERATE)],
         # What is refused here would let others find the reserve.
-        "reserve": [SignedIn, SellerOr.of(auctions.MODERATE, auctions.VIEW_LISTING)],
+        "reserve": [SignedIn, SellerOr.of(auctions.MODERATE, VIEW_LISTING)],
     }
 
     def get_queryset(self) -> AuctionQuerySet:
@@ -140,7 +137,7 @@ class AuctionViewSet(
         "`reason_required`). The listing is active again. 409 `auction_ended` once the end has come, "
         "`invalid_transition` when it is over.",
         examples=[
-            OpenApiExample("by the seller", value={}, request_only=True),
+            sent("by the seller", {}),
             REASON,
             shown("cancelled", CANCELLED),
         ],
@@ -185,8 +182,8 @@ class AuctionViewSet(
         "`auction_ended`). Raising, repeating or setting one is 409 `reserve_only_down`; below the starting price is "
         "422 `reserve_below_start`. When the leader's maximum reaches the new reserve, the price rises to it.",
         examples=[
-            OpenApiExample("lower", value={"reserve_price": "8000.00"}, request_only=True),
-            OpenApiExample("none", value={"reserve_price": None}, request_only=True),
+            sent("lower", {"reserve_price": "8000.00"}),
+            sent("none", {"reserve_price": None}),
             shown("met", MET),
         ],
     )

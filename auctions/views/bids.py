@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.utils.functional import cached_property
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -22,8 +22,8 @@ from auctions.serializers.bids import (
     PublicBidSerializer,
 )
 from auctions.services import bids
-from auctions.views.examples import shown
 from auctions.views.trust import CorrectionActions
+from common.examples import sent, shown
 from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
 from common.permissions import Public, SignedIn
@@ -120,7 +120,7 @@ class BuyNowActions:
         "`bid_limit_exceeded`. At most 10 a second.",
         responses={201: BidAnswerSerializer},
         examples=[
-            OpenApiExample("up to 9,000", value={"amount": "9000.00"}, request_only=True),
+            sent("up to 9,000", {"amount": "9000.00"}),
             shown("leading", LEADING),
             shown("outbid at once", LEADING | {"position": "outbid", "extended": False}),
         ],

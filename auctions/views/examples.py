@@ -1,10 +1,8 @@
-"""Examples for the published document, and what it shows of an auction in several places."""
+"""What the published document shows of an auction in several places."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from drf_spectacular.utils import OpenApiExample
 
 LIVE: dict[str, Any] = {
     "id": 17,
@@ -26,13 +24,3 @@ LIVE: dict[str, Any] = {
     "event_seq": 22,
     "server_time": "2025-02-28T09:12:44.104512Z",
 }
-
-
-def shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    """An answer."""
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-def sent(name: str, **value: str) -> OpenApiExample:
-    """A body."""
-    return OpenApiExample(name, value=value, request_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +12,7 @@ from accounts.idempotency import idempotent
 from auctions.models import FeeSchedule
 from auctions.serializers.fees import FeeScheduleSerializer
 from auctions.services import fees
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, RetrieveMixin, UpdateMixin
 
@@ -38,17 +39,16 @@ MARGINAL = {
     ],
     "valid_from": "2027-01-01T00:00:00Z",
 }
-BODY = OpenApiExample("a percentage with its bounds", value=STANDARD, request_only=True)
-TIERS = OpenApiExample("marginal tiers", value=MARGINAL, request_only=True)
-ROW = OpenApiExample(
+BODY = sent("a percentage with its bounds", STANDARD)
+TIERS = sent("marginal tiers", MARGINAL)
+ROW = shown(
     "a percentage with its bounds",
-    value={
+    {
         "id": 2,
         **STANDARD,
         "created_at": "2026-11-25T09:30:00Z",
         "updated_at": "2026-11-25T09:30:00Z",
     },
-    response_only=True,
 )
 RULES = (
     "A schedule that makes no sense is 422 with the code of the first finding (`percent_missing`, "
@@ -83,7 +83,7 @@ FROZEN = (
     partial_update=extend_schema(
         summary="Change a fee schedule",
         description=f"{FROZEN} {RULES}",
-        examples=[OpenApiExample("another fee", value={"title_processing": "80.00"}, request_only=True), ROW],
+        examples=[sent("another fee", {"title_processing": "80.00"}), ROW],
     ),
     destroy=extend_schema(summary="Delete a fee schedule", description=FROZEN),
 )

@@ -36,6 +36,7 @@ from auctions.services.states import lock_listing
 from common import clock
 from common.conditional import is_current, tag_of
 from common.errors import BadRequest, Forbidden, NotFound
+from common.examples import sent, shown
 from common.filters import ChoiceFilter, StrictFilterSet
 from common.permissions import Public
 from common.renderers import ContentNegotiation
@@ -56,23 +57,20 @@ from common.views import (
 IMAGE_ID = "6f0c8a3e-6a55-4c0e-9d6f-3b1f6f1a2b3c"
 KEY = f"listings/12/{IMAGE_ID}.jpg"
 PLACE = f"https://cars.forecourt.test/api/vehicles/12/images/{IMAGE_ID}/file"
-ASK = OpenApiExample(
-    "a photo", value={"filename": "front.jpg", "content_type": "image/jpeg", "size": 2_400_000}, request_only=True
-)
-FORM = OpenApiExample(
+ASK = sent("a photo", {"filename": "front.jpg", "content_type": "image/jpeg", "size": 2_400_000})
+FORM = shown(
     "a form",
-    value={
+    {
         "url": "https://cars.forecourt.test/api/uploads",
         "fields": {"key": KEY, "Content-Type": "image/jpeg", "policy": "eyJrZXkiOi...:1vNq"},
         "image_id": IMAGE_ID,
         "expires_at": "2025-03-01T09:35:00Z",
     },
-    response_only=True,
 )
-NEW_IMAGE = OpenApiExample("the first photo", value={"key": KEY, "is_primary": True}, request_only=True)
-IMAGE = OpenApiExample(
+NEW_IMAGE = sent("the first photo", {"key": KEY, "is_primary": True})
+IMAGE = shown(
     "a photo",
-    value={
+    {
         "id": IMAGE_ID,
         "url": f"{PLACE}?size=original",
         "thumbnail_url": f"{PLACE}?size=thumb",
@@ -82,16 +80,13 @@ IMAGE = OpenApiExample(
         "is_primary": True,
         "status": "ready",
     },
-    response_only=True,
 )
-PRIMARY = OpenApiExample("this one", value={"is_primary": True}, request_only=True)
+PRIMARY = sent("this one", {"is_primary": True})
 ORDER = OpenApiExample("two photos", value={"order": [IMAGE_ID, "0b8a4b7e-3f0e-4f7e-8a52-0d2c6f1e9a77"]})
-NEW_DOCUMENT = OpenApiExample(
-    "a title", value={"key": f"listings/12/{IMAGE_ID}.pdf", "kind": "title"}, request_only=True
-)
-DOCUMENT = OpenApiExample(
+NEW_DOCUMENT = sent("a title", {"key": f"listings/12/{IMAGE_ID}.pdf", "kind": "title"})
+DOCUMENT = shown(
     "a title",
-    value={
+    {
         "id": IMAGE_ID,
         "kind": "title",
         "filename": "title.pdf",
@@ -99,12 +94,9 @@ DOCUMENT = OpenApiExample(
         "size": 182_044,
         "created_at": "2025-03-01T09:31:00Z",
     },
-    response_only=True,
 )
-ADDRESS = OpenApiExample(
-    "an address",
-    value={"url": "https://cars.forecourt.test/api/files/eJyrVs...", "expires_at": "2025-03-01T09:36:00Z"},
-    response_only=True,
+ADDRESS = shown(
+    "an address", {"url": "https://cars.forecourt.test/api/files/eJyrVs...", "expires_at": "2025-03-01T09:36:00Z"}
 )
 _LOCKED = "Another status of the listing is 409 `files_locked`, with the possible ones in `meta.allowed`."
 _CONFIRMS = (
@@ -137,6 +129,7 @@ class FileActions:
         request=UploadRequestSerializer,
         response=UploadFormSerializer,
         url_path="upload-url",
+        operation_id="vehicles_upload_url_create",
         summary="Ask for a place for a file",
         description="Post `fields` unchanged and then the part `file` to `url` within five minutes, as "
         "multipart/form-data; then confirm `key` as a photo or a paper. The form takes one file of 1 byte to `size`, "
@@ -382,6 +375,7 @@ class UploadView(ApiView):
             raise BadRequest("Content-Length is needed.", code="length_required")
 
     @extend_schema(
+        operation_id="uploads_create",
         summary="Post a file",
         description="As multipart/form-data, the fields of the form unchanged and the part `file` last. Who has the "
         "form may post. 403 `policy_refused`, `policy_expired`; 413 `file_too_large`; 400 `file_too_small`; 409 "
@@ -399,6 +393,19 @@ class UploadView(ApiView):
             }
         },
         responses={204: None},
+        examples=[
+            OpenApiExample(
+                "a photo",
+                value={
+                    "key": KEY,
+                    "Content-Type": "image/jpeg",
+                    "policy": "eyJrZXkiOi...:1vNq",
+                    "file": "(the file)",
+                },
+                request_only=True,
+                media_type="multipart/form-data",
+            )
+        ],
     )
     def post(self, request: Request) -> Response:
         if not store().is_local:

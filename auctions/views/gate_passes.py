@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,17 +13,14 @@ from auctions.serializers.gate_passes import GatePassSerializer, UsedGatePassSer
 from auctions.services import gate_passes
 from common import clock
 from common.errors import NotFound
+from common.examples import shown
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, command, reading
 
-PASS = OpenApiExample(
-    "not used yet",
-    value={"code": "GP-7K2M4Q9X", "issued_at": "2025-03-04T10:00:00.120114Z", "used_at": None},
-    response_only=True,
-)
-USED = OpenApiExample(
+PASS = shown("not used yet", {"code": "GP-7K2M4Q9X", "issued_at": "2025-03-04T10:00:00.120114Z", "used_at": None})
+USED = shown(
     "the car may leave",
-    value={
+    {
         "order": 31,
         "order_number": "FO-7K3QX9ZD",
         "vehicle": "2018 Honda Accord",
@@ -32,7 +28,6 @@ USED = OpenApiExample(
         "issued_at": "2025-03-04T10:00:00.120114Z",
         "used_at": "2025-03-05T09:12:44.104512Z",
     },
-    response_only=True,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +12,7 @@ from accounts.idempotency import idempotent
 from auctions.models import IncrementTable
 from auctions.serializers.increments import IncrementTableSerializer
 from auctions.services import increments
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import (
     ApiViewSet,
@@ -31,17 +32,16 @@ VEHICLES = {
         {"up_to": None, "step": "500.00"},
     ],
 }
-BODY = OpenApiExample("steps for vehicles", value=VEHICLES, request_only=True)
-ROW = OpenApiExample(
+BODY = sent("steps for vehicles", VEHICLES)
+ROW = shown(
     "steps for vehicles",
-    value={
+    {
         "id": 1,
         **VEHICLES,
         "is_default": True,
         "created_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z",
     },
-    response_only=True,
 )
 RULES = (
     "Tiers follow each other: `up_to` rises and is null in the last one alone; steps are positive and never smaller "
@@ -63,7 +63,7 @@ RULES = (
     partial_update=extend_schema(
         summary="Change an increment table",
         description=f"{RULES} Auctions that went live keep the steps they took over.",
-        examples=[OpenApiExample("another name", value={"name": "Cars"}, request_only=True), ROW],
+        examples=[sent("another name", {"name": "Cars"}), ROW],
     ),
     destroy=extend_schema(
         summary="Delete an increment table",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -23,6 +23,7 @@ from auctions.serializers.invoices import (
 from auctions.services.invoicing import invoice_order
 from common import clock
 from common.conditional import etag_of
+from common.examples import shown
 from common.pdf_views import PDFMixin, pdf_action
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
@@ -73,12 +74,10 @@ CREDITED = {
     "issued_at": "2025-03-12T11:00:00.220143Z",
 }
 NOW_PAID = ISSUED | {"status": "paid", "paid": "16000.00", "credited": "275.00", "balance": "0.00"}
-ROW = OpenApiExample("an invoice", value=NOW_PAID, response_only=True)
-INVOICE = OpenApiExample(
-    "paid, and some of it credited", value=NOW_PAID | {"lines": LINES, "credit_notes": [CREDITED]}, response_only=True
-)
-NEW = OpenApiExample("a new invoice", value=ISSUED | {"lines": LINES, "credit_notes": []}, response_only=True)
-CREDIT_NOTE = OpenApiExample("a credit note", value=CREDITED, response_only=True)
+ROW = shown("an invoice", NOW_PAID)
+INVOICE = shown("paid, and some of it credited", NOW_PAID | {"lines": LINES, "credit_notes": [CREDITED]})
+NEW = shown("a new invoice", ISSUED | {"lines": LINES, "credit_notes": []})
+CREDIT_NOTE = shown("a credit note", CREDITED)
 
 
 class InvoiceActions:

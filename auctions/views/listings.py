@@ -7,15 +7,19 @@ from functools import wraps
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from accounts.idempotency import idempotent
-from auctions import caches
+from auctions import caches, pdf
 from auctions.filters.listings import FacetFilter, ListingFilter, OwnListingFilter
 from auctions.models import Listing
+from auctions.models.listings import VIEW_LISTING
 from auctions.permissions import EmailVerified, Seller, SellerOr
+from auctions.serializers.history import HistoryListingSerializer, ListingPublicHistorySerializer
 from auctions.serializers.listings import (
     FacetsSerializer,
     ListingChangeSerializer,
@@ -30,18 +34,21 @@ from auctions.serializers.listings import (
 )
 from auctions.services import listings, moderation
 from auctions.services.facets import count_facets
-from auctions.views.examples import shown
+from auctions.services.history import PublicHistory, read_history
 from auctions.views.files import FileActions
 from cars.services import VinAnswer, decode_vin
+from cars.views.examples import PUBLIC, SEAL, VIN_DECODE
 from common import clock
 from common.conditional import etag_of
+from common.examples import sent, shown
+from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
+from common.pdf_views import PDFMixin, pdf_action
 from common.permissions import HasPerm, Public, SignedIn
 from common.views import (
     ApiViewSet,
     CreateMixin,
     DestroyMixin,
-    ListMixin,
     RetrieveMixin,
     UpdateMixin,
     command,
@@ -109,15 +116,26 @@ SHOWN = {name: value for name, value in OWN.items() if name not in ("vehicle", "
     "published_at": "2025-03-01T12:00:00Z",
 }
 
+PAST = shown(
+    "what everybody may know",
+    {
+        "number": "VH-31-3F9A0C1E",
+        **SEAL,
+        "listing": {name: SHOWN[name] for name in HistoryListingSerializer.Meta.fields},
+        "vin_decode": VIN_DECODE,
+        "sale_price": None,
+        "shared": True,
+        "history": PUBLIC,
+    },
+)
+
 
 def _own(status: str, **more: Any) -> OpenApiExample:
     return shown(status, OWN | {"status": status, "service_history": HISTORY} | more)
 
 
-BODY = OpenApiExample("a vehicle", value=ACCORD, request_only=True)
-REPLACEMENT = OpenApiExample(
-    "the listing", value={name: value for name, value in ACCORD.items() if name != "vin"}, request_only=True
-)
+BODY = sent("a vehicle", ACCORD)
+REPLACEMENT = sent("the listing", {name: value for name, value in ACCORD.items() if name != "vin"})
 CREATED = _own("draft", vin_decode={"source": "vininfo", "verified": False})
 ROW = shown("a listing", SHOWN)
 DETAIL = shown("a listing", SHOWN | {"service_history": HISTORY})
@@ -147,7 +165,7 @@ FACETS = shown(
         "price": [{"from": "0", "to": "5000", "count": 3}, {"from": "5000", "to": None, "count": 0}],
     },
 )
-REASON = OpenApiExample("why", value={"reason": "The photos show another vehicle."}, request_only=True)
+REASON = sent("why", {"reason": "The photos show another vehicle."})
 MOVES = "Another status is 409 `invalid_transition` with `from`, `to` and `allowed` in `meta`."
 RULES = (
     "A draft, or one with changes requested, may change in everything but its VIN. On the marketplace: the "
@@ -204,7 +222,7 @@ def decoding_first(method: Callable[..., Response]) -> Callable[..., Response]:
     partial_update=extend_schema(
         summary="Change a listing",
         description=RULES,
-        examples=[OpenApiExample("a lower reserve", value={"reserve_price": "2000.00"}, request_only=True), DRAFT],
+        examples=[sent("a lower reserve", {"reserve_price": "2000.00"}), DRAFT],
     ),
     destroy=extend_schema(
         summary="Remove a listing",
@@ -212,12 +230,17 @@ def decoding_first(method: Callable[..., Response]) -> Callable[..., Response]:
         "when it is sold, in an auction, or archived already.",
     ),
 )
-class ListingViewSet(FileActions, ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
+class ListingViewSet(
+    FileActions, PDFMixin, FastListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet
+):
     """Vehicles for sale."""
 
     queryset = Listing.objects.all()
     serializer_class = ListingDetailSerializer
     filterset_class = ListingFilter
+    audience = (VIEW_LISTING,)
+    throttle_scopes = {"history_pdf": "documents"}
+    replica_reads = frozenset({"list", "retrieve"})
     action_serializers = {
         "list": ListingSerializer,
         "retrieve": ListingDetailSerializer,
@@ -229,6 +252,8 @@ class ListingViewSet(FileActions, ListMixin, RetrieveMixin, CreateMixin, UpdateM
         "list": [Public],
         "retrieve": [Public],
         "facets": [Public],
+        "history": [Public],
+        "history_pdf": [Public],
         "create": [SignedIn, EmailVerified],
         "update": [SignedIn, Seller],
         "destroy": [SignedIn, Seller],
@@ -242,12 +267,14 @@ class ListingViewSet(FileActions, ListMixin, RetrieveMixin, CreateMixin, UpdateM
         "suspend": [HasPerm.of(MODERATE)],
         "unsuspend": [HasPerm.of(MODERATE)],
         "queue": [HasPerm.of(MODERATE)],
-        "events": [SignedIn, SellerOr.of("auctions.view_listing")],
+        "events": [SignedIn, SellerOr.of(VIEW_LISTING)],
     }
     decoded: VinAnswer
 
     def get_queryset(self) -> QuerySet[Listing]:
         shown = Listing.objects.public() if self.action == "list" else Listing.objects.visible_to(self.caller)
+        if self.action in ("history", "history_pdf"):
+            return shown.select_related("vehicle")
         return shown.select_related("seller__seller_profile", "auction", "vehicle").prefetch_related("images")
 
     @decoding_first
@@ -441,3 +468,33 @@ class ListingViewSet(FileActions, ListMixin, RetrieveMixin, CreateMixin, UpdateM
     )
     def events(self, request: Request, pk: int) -> Response:
         return self.listing(self.get_object().events.all(), ListingEventSerializer)
+
+    @reading(
+        detail=True,
+        response=ListingPublicHistorySerializer,
+        schema={
+            "summary": "Read the public history of a listed vehicle",
+            "description": "As public as the listing, and the same for everybody: what the seller states, what the VIN "
+            "says, and, when the seller shares it, the public part of the vehicle's history with a verdict on its "
+            "odometer. No names, plates, places or private notes; the price only of an auction.",
+            "examples": [PAST],
+        },
+    )
+    def history(self, request: Request, pk: int) -> Response:
+        return conditional(request, self._history()[1])
+
+    @pdf_action(
+        url_path="history.pdf",
+        summary="Download the public history of a listed vehicle as PDF",
+        description="With a chart of the odometer and the address at which it can be checked. Number and fingerprint "
+        "are those of the JSON.",
+    )
+    def history_pdf(self, request: Request, pk: int) -> HttpResponse:
+        history, data = self._history()
+        address = reverse("listing-history", kwargs={"pk": pk}, request=request)
+        seal = {"number": data["number"], "fingerprint": data["fingerprint"], "address": address}
+        return self.rendered(request, data["number"], etag_of(data), lambda: pdf.public_history_pdf(history, **seal))
+
+    def _history(self) -> tuple[PublicHistory, dict[str, Any]]:
+        history = read_history(listing=self.get_object(), now=clock.now())
+        return history, self.represent(history, ListingPublicHistorySerializer)

@@ -40,8 +40,10 @@ class LivePage(View):
     http_method_names = ["get", "head"]
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        throttle = GeneralThrottle()
-        if not throttle.allow_request(Request(request), cast("Any", self)):
+        throttle, asked = GeneralThrottle(), Request(request)
+        # Else it looks for one by itself, and the page takes whoever has a session for nobody.
+        asked.user = request.user
+        if not throttle.allow_request(asked, cast("Any", self)):
             wait = str(round(throttle.wait() or 1))
             return _page(request, {"problem": "busy"}, status=429, headers={"Retry-After": wait})
         auction = _auctions(request).filter(pk=pk).first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +14,7 @@ from auctions.filters.offers import OfferFilter
 from auctions.models import Offer
 from auctions.serializers.offers import CounterOfferSerializer, CreateOfferSerializer, OfferSerializer
 from auctions.services import offers
-from auctions.views.examples import shown
+from common.examples import sent, shown
 from common.permissions import SignedIn
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, command
 
@@ -68,7 +68,7 @@ ABLE = (
 
 OFFER = shown("a buyer's offer", PENDING)
 KINDS = [OFFER, shown("a bid below the reserve", BID), shown("a second chance", CHANCE)]
-AMOUNT = OpenApiExample("another amount", value={"amount": "10250.00"}, request_only=True)
+AMOUNT = sent("another amount", {"amount": "10250.00"})
 
 
 @extend_schema_view(
@@ -91,11 +91,7 @@ AMOUNT = OpenApiExample("another amount", value={"amount": "10250.00"}, request_
         "`does_not_exist`. " + FOR_SALE + ABLE,
         responses={201: OfferSerializer},
         examples=[
-            OpenApiExample(
-                "for a listing",
-                value={"listing": 9, "amount": "9500.00", "message": "I could fetch it tomorrow."},
-                request_only=True,
-            ),
+            sent("for a listing", {"listing": 9, "amount": "9500.00", "message": "I could fetch it tomorrow."}),
             OFFER,
         ],
     ),

@@ -21,11 +21,11 @@ from auctions.serializers.orders import (
     transports_of_orders,
 )
 from auctions.services import orders
-from auctions.views.examples import sent, shown
 from auctions.views.gate_passes import GatePassActions
 from auctions.views.invoices import InvoiceActions
 from auctions.views.payments import PaymentActions
 from common import clock
+from common.examples import sent, shown
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
 
@@ -143,7 +143,7 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         "while a payment is being processed, `gate_pass_used` when the car has left, `invalid_transition` when it is "
         "too late.",
         examples=[
-            sent("why", reason="Both parties agreed."),
+            sent("why", {"reason": "Both parties agreed."}),
             shown("cancelled", UNPAID | {"status": "cancelled", "invoice": VOID_INVOICE}),
         ],
     )
@@ -176,7 +176,7 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         ". The gate pass is revoked and the seller's payout held until it is resolved. 409 `invalid_transition` when "
         "the order is not paid, disputed already, or over.",
         examples=[
-            sent("why", reason="The engine is another one."),
+            sent("why", {"reason": "The engine is another one."}),
             shown("disputed", DELIVERED | {"status": "disputed"}),
         ],
     )
@@ -193,8 +193,8 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
         description="By finance. `back`: the order goes on where it was. `refund`: the sale is undone, the invoice "
         "credited in full, and a refund of every payment requested. 409 `invalid_transition` when it is not disputed.",
         examples=[
-            sent("the sale goes on", outcome="back"),
-            sent("undone", outcome="refund", reason="The engine is another one."),
+            sent("the sale goes on", {"outcome": "back"}),
+            sent("undone", {"outcome": "refund", "reason": "The engine is another one."}),
             shown("back", DELIVERED),
         ],
     )

@@ -21,9 +21,9 @@ from auctions.serializers.payments import (
     StartedPaymentSerializer,
 )
 from auctions.services.payments import ADD_PAYMENT, ask_provider, start_payment
-from auctions.views.examples import sent, shown
 from auctions.views.refunds import RefundActions
 from common import clock
+from common.examples import sent, shown
 from common.fastlist import FastListMixin
 from common.permissions import SignedIn
 from common.views import ApiViewSet, RetrieveMixin, command
@@ -81,18 +81,20 @@ class PaymentActions:
         request=SalePaymentCreateSerializer,
         response=StartedPaymentSerializer,
         status=201,
+        operation_id="orders_payments_create",
         summary="Pay for an order",
         description="By card (`sandbox`, `stripe`) its buyer, at most what is owed and not on its way already: else "
         "409 `payment_exceeds_balance` with `balance` in `meta`. The payment is confirmed by the provider later; "
         "`action` says what the buyer does next, and sending the same request with the same `Idempotency-Key` answers "
         "it again. By `manual` finance records a wire with its `reference` (422 `reference_required`), which may "
-        "exceed the balance: the rest is the buyer's credit. 409 `not_invoiced` before the invoice, "
-        "`order_not_payable` when the sale came to nothing; 422 `provider_off`. An attempt that the provider refuses "
-        "or does not answer is `failed`; try again by another. 503 `provider_unavailable` when one that has begun "
+        "exceed the balance: the rest is the buyer's credit; 409 `duplicate_payment`, with `existing_id` in `meta`, "
+        "when it was recorded already. 409 `not_invoiced` before the invoice, `order_not_payable` when the sale came "
+        "to nothing; 422 `provider_off`. An attempt that the provider refuses or does not answer is `failed`; try "
+        "again by another. 503 `provider_unavailable` when one that has begun "
         "cannot be asked for.",
         examples=[
-            sent("a card", provider="sandbox", amount="15825.00"),
-            sent("a wire", provider="manual", amount="15825.00", reference="WIRE 2025-0303-118"),
+            sent("a card", {"provider": "sandbox", "amount": "15825.00"}),
+            sent("a wire", {"provider": "manual", "amount": "15825.00", "reference": "WIRE 2025-0303-118"}),
             shown("on its way", BY_CARD | {"action": None}),
             shown("to be confirmed", BY_STRIPE),
             shown("a wire", WIRE | {"action": None}),

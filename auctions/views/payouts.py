@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,8 +12,8 @@ from auctions.filters.payouts import PayoutFilter
 from auctions.models import Payout
 from auctions.serializers.payouts import PayoutSerializer, PayPayoutSerializer
 from auctions.services import payouts
-from auctions.views.examples import shown
 from common import clock
+from common.examples import sent, shown
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
 
@@ -65,7 +65,7 @@ class PayoutViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         description="Writes down that the money was sent, by the bank's reference. 409 `invalid_transition` when it is "
         "held, cancelled or paid already, `money_goes_back` while a refund of the order is on its way.",
         examples=[
-            OpenApiExample("a wire", value={"reference": "W-2025-0311"}, request_only=True),
+            sent("a wire", {"reference": "W-2025-0311"}),
             shown("paid", PAID),
         ],
     )

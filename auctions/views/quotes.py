@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,12 +11,13 @@ from auctions.filters.quotes import QuoteFilter
 from auctions.serializers.fees import AuctionQuoteSerializer
 from auctions.services import fees
 from common import clock
+from common.examples import shown
 from common.permissions import Public
 from common.views import reading
 
-QUOTE = OpenApiExample(
+QUOTE = shown(
     "15,000 and what comes on top",
-    value={
+    {
         "currency": "USD",
         "lines": [
             {"kind": "hammer", "amount": "15000.00"},
@@ -26,7 +26,6 @@ QUOTE = OpenApiExample(
         ],
         "total": "15825.00",
     },
-    response_only=True,
 )
 
 

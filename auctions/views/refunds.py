@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,8 +16,8 @@ from auctions.filters.refunds import RefundFilter
 from auctions.models import Refund
 from auctions.serializers.refunds import RejectRefundSerializer, RequestRefundSerializer, SaleRefundSerializer
 from auctions.services import refunds
-from auctions.views.examples import shown
 from common import clock
+from common.examples import sent, shown
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
 
@@ -64,14 +64,13 @@ class RefundActions:
         request=RequestRefundSerializer,
         response=SaleRefundSerializer,
         status=201,
+        operation_id="payments_refunds_create",
         summary="Ask for a refund",
         description="Of some of a payment; somebody approves it then. All that is asked for and not rejected together "
         "is at most the payment: else 409 `refund_exceeds_payment` with what is `refundable` in `meta`. 409 "
         "`invalid_transition` when the payment has not succeeded.",
         examples=[
-            OpenApiExample(
-                "some of it", value={"amount": "450.00", "reason": "The transport was cancelled."}, request_only=True
-            ),
+            sent("some of it", {"amount": "450.00", "reason": "The transport was cancelled."}),
             shown("asked for", REQUESTED),
         ],
     )
@@ -122,7 +121,7 @@ class RefundViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Reject a refund",
         description="The money stays, and may be asked for again. 409 `invalid_transition` when it was decided before.",
         examples=[
-            OpenApiExample("why", value={"reason": "The car was as described."}, request_only=True),
+            sent("why", {"reason": "The car was as described."}),
             shown("rejected", REQUESTED | {"status": "rejected", "decided_by": 12}),
         ],
     )

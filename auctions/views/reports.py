@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +15,7 @@ from accounts.csvfile import csv_line
 from auctions.filters.reports import ReportFilter
 from auctions.serializers.reports import REPORT_SERIALIZERS
 from auctions.services.reports import REPORTS, Period, Report, report_named, rows_of, totals_of
+from common.examples import shown
 from common.permissions import HasPerm
 from common.renderers import CSVRenderer, JSONRenderer
 from common.views import ApiView, FileMixin
@@ -42,6 +43,7 @@ class ReportView(ApiView):
 
     permission_classes = (HasPerm.of("auctions.read_sales_reports"),)
     query_class = ReportFilter
+    replica_reads = frozenset({"get"})
 
     def asked(self, name: str) -> tuple[Report, Period]:
         """Raises NotFound, ValidationError (400)."""
@@ -56,7 +58,7 @@ class ReportView(ApiView):
         f"of them, for each currency where there is money in it. {_REPORTS} {_MAY}",
         parameters=[_NAME],
         responses={200: _SHAPES},
-        examples=[OpenApiExample("two months", value=_EXAMPLE, response_only=True)],
+        examples=[shown("two months", _EXAMPLE)],
     )
     def get(self, request: Request, name: str) -> Response:
         report, period = self.asked(name)

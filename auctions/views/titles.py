@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,8 +19,8 @@ from auctions.serializers.titles import (
     TitleTransferSerializer,
 )
 from auctions.services import titles
-from auctions.views.examples import shown
 from common import clock
+from common.examples import sent, shown
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command
 
@@ -107,7 +107,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Reject the documents",
         description="The seller is asked for others, and why. " + REFUSED,
         examples=[
-            OpenApiExample("unsigned", value={"reason": "The signature is missing."}, request_only=True),
+            sent("unsigned", {"reason": "The signature is missing."}),
             shown("rejected", RECEIVED | {"status": "rejected_documents"}),
         ],
     )
@@ -123,7 +123,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Wait for a lien",
         description="Somebody has a claim on the vehicle, which must be released first. " + REFUSED,
         examples=[
-            OpenApiExample("a bank", value={"lien_holder": "First Bank of Albany"}, request_only=True),
+            sent("a bank", {"lien_holder": "First Bank of Albany"}),
             shown("waiting", RECEIVED | {"status": "lien_pending", "lien_holder": "First Bank of Albany"}),
         ],
     )
@@ -161,7 +161,7 @@ class TitleTransferViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         summary="Send the title to the buyer",
         description=REFUSED,
         examples=[
-            OpenApiExample("by parcel", value={"tracking_reference": "1Z999AA10123456784"}, request_only=True),
+            sent("by parcel", {"tracking_reference": "1Z999AA10123456784"}),
             shown("sent", SENT),
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,8 +23,8 @@ from auctions.serializers.transport import (
     TransportOrderSerializer,
 )
 from auctions.services import transport
-from auctions.views.examples import shown
 from common import clock
+from common.examples import sent, shown
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, command
 
@@ -74,11 +74,7 @@ ON_HOLD = MOVED + ", `order_on_hold` while the order is disputed."
         description="By the buyer of an order that is neither paid nor invoiced: 422 `does_not_exist` for one that is "
         "not one's own, 409 `delivery_decided`, `transport_exists` (`meta.transport_order`).",
         examples=[
-            OpenApiExample(
-                "to Boston",
-                value={"order": 31, "delivery_address": "1 Main Street, Boston, MA 02108"},
-                request_only=True,
-            ),
+            sent("to Boston", {"order": 31, "delivery_address": "1 Main Street, Boston, MA 02108"}),
             shown("asked", REQUESTED),
         ],
     ),
@@ -128,7 +124,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         description="The price and, where they are known, the days; again until it is booked. 422 "
         "`delivery_before_pickup`. 409 `delivery_decided` when the order is not to be paid any more. " + MOVED + ".",
         examples=[
-            OpenApiExample("450", value={"quoted_price": "450.00", **DATES}, request_only=True),
+            sent("450", {"quoted_price": "450.00", **DATES}),
             shown("quoted", QUOTED),
         ],
     )
@@ -145,7 +141,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         "price: 409 `quote_changed` (`meta.quoted_price`). 409 `already_invoiced` when the invoice came first, "
         "`delivery_decided` when the order is not to be paid any more. " + MOVED + ".",
         examples=[
-            OpenApiExample("at this price", value={"quoted_price": "450.00"}, request_only=True),
+            sent("at this price", {"quoted_price": "450.00"}),
             shown("booked", BOOKED),
         ],
     )
@@ -160,7 +156,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Assign a carrier",
         description="Or another one, until the car is picked up. The order's transport is scheduled. 409 "
         "`order_not_paid`. " + ON_HOLD,
-        examples=[OpenApiExample("with a driver", value=DRIVER, request_only=True), shown("assigned", ASSIGNED)],
+        examples=[sent("with a driver", DRIVER), shown("assigned", ASSIGNED)],
     )
     @idempotent
     def assign(self, request: Request, pk: int) -> Response:
@@ -197,7 +193,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         summary="Deliver the car",
         description="The order is delivered. " + ON_HOLD,
         examples=[
-            OpenApiExample("for less", value={"final_price": "430.00"}, request_only=True),
+            sent("for less", {"final_price": "430.00"}),
             shown("delivered", DELIVERED),
         ],
     )
@@ -214,7 +210,7 @@ class TransportOrderViewSet(ListMixin, RetrieveMixin, CreateMixin, ApiViewSet):
         "`gate_pass_used`). A booked one is credited with its tax by a credit note, and the delivery is undecided "
         "again. " + ON_HOLD,
         examples=[
-            OpenApiExample("why", value={"reason": "The carrier has no room."}, request_only=True),
+            sent("why", {"reason": "The carrier has no room."}),
             shown("cancelled", QUOTED | {"status": "cancelled"}),
         ],
     )

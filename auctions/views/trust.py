@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, PolymorphicProxySerializer
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,7 +21,7 @@ from auctions.serializers.trust import (
     audit_json,
 )
 from auctions.services import audit, corrections
-from auctions.views.examples import shown
+from common.examples import sent, shown
 from common.pagination import CursorPagination
 from common.permissions import HasPerm, Public, SignedIn
 from common.views import command, conditional, reading
@@ -90,7 +90,7 @@ CORRECTED = {
 }
 
 
-REASON = OpenApiExample("a typing error", value={"reason": "One zero too many."}, request_only=True)
+REASON = sent("a typing error", {"reason": "One zero too many."})
 REPLAYED = (
     "The bids that stand are replayed without it: price, leader and `bid_count` may fall, also to nothing, and a "
     "reserve may be unmet again; the end stays where it is. In the private log the row of the bid stays, with a new "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,25 +18,20 @@ from auctions.serializers.watching import SavedSearchSerializer, WatchedAuctionS
 from auctions.services import searches, watching
 from auctions.views.examples import LIVE
 from common import clock
+from common.examples import sent, shown
 from common.permissions import SignedIn
 from common.serializers import EmptySerializer
 from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, RetrieveMixin, UpdateMixin
 
-WATCHED = OpenApiExample(
-    "a watched auction",
-    value={"title": "2018 Honda Accord", **LIVE},
-    response_only=True,
-)
+WATCHED = shown("a watched auction", {"title": "2018 Honda Accord", **LIVE})
 ACCORDS = {
     "name": "Accords near Albany",
     "filters": {"make": "Honda", "model": "Accord", "year_min": 2016, "max_price": "15000.00", "state": "NY"},
     "cadence": "daily",
 }
-SEARCH = OpenApiExample(
-    "a search", value={"id": 4, **ACCORDS, "created_at": "2025-02-20T11:00:02Z"}, response_only=True
-)
-NEW_SEARCH = OpenApiExample("a new search", value=ACCORDS, request_only=True)
-LESS_OFTEN = OpenApiExample("not at the moment", value={"cadence": "off"}, request_only=True)
+SEARCH = shown("a search", {"id": 4, **ACCORDS, "created_at": "2025-02-20T11:00:02Z"})
+NEW_SEARCH = sent("a new search", ACCORDS)
+LESS_OFTEN = sent("not at the moment", {"cadence": "off"})
 FILTERS = (
     "`filters` takes the parameters of the list of vehicles by the same names, in JSON's own types. An unknown name or "
     "a bad value is 400 with `attr` `filters.<name>`, a contradiction (`year_min` after `year_max`) 422 `semantic`. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -11,6 +11,7 @@ from auctions.serializers.payments import ReceivedSerializer
 from auctions.services import webhooks
 from common import clock
 from common.errors import NotFound
+from common.examples import sent, shown
 from common.permissions import Public
 from common.throttling import ScopedThrottle
 from common.views import ApiView
@@ -29,6 +30,7 @@ class WebhookView(ApiView):
     throttle_scope = "webhooks"
 
     @extend_schema(
+        operation_id="webhooks_receive",
         summary="Report an event of a provider",
         description="For payment providers. The signature (`Stripe-Signature`; of the sandbox "
         "`Forecourt-Signature: t=<seconds>,v1=<HMAC-SHA256 of t.body>`) is checked over the bytes of the body: 401 "
@@ -38,7 +40,11 @@ class WebhookView(ApiView):
         request=_BODY,
         responses=ReceivedSerializer,
         examples=[
-            OpenApiExample("stored", value={"event": "6f1f0d5e-3c58-4c55-9a35-0b7b3d0e4a11"}, response_only=True),
+            sent(
+                "of the sandbox",
+                {"id": "evt_51", "type": "payment.succeeded", "payment": "6f1f0d5e", "amount": "8350.00"},
+            ),
+            shown("stored", {"event": "6f1f0d5e-3c58-4c55-9a35-0b7b3d0e4a11"}),
         ],
     )
     def post(self, request: Request, provider: str) -> Response:

@@ -67,6 +67,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['source', '-id'], name='sync_run_source')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'running'])), fields=('source',), name='sync_run_one_active')],
             },
         ),
         migrations.CreateModel(
@@ -138,6 +140,8 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['id'],
                 'permissions': [('sync_cars', 'Can run and watch syncs'), ('unlock_car', 'Can unlock edited fields')],
+                'indexes': [models.Index(fields=['make_key', 'year', 'id'], name='car_make_year'), models.Index(fields=['model_key', 'id'], name='car_model'), models.Index(fields=['year', 'id'], name='car_year')],
+                'constraints': [models.UniqueConstraint(fields=('make_key', 'model_key', 'year'), name='car_natural_key'), models.UniqueConstraint(fields=('source', 'external_id'), name='car_source_external_id'), models.CheckConstraint(condition=models.Q(('year__gte', 1886), ('year__lte', 2100)), name='car_year_bounds')],
             },
         ),
         migrations.CreateModel(
@@ -150,6 +154,9 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('source', 'provider', 'external_id'), name='sync_suppression_unique')],
+            },
         ),
         migrations.CreateModel(
             name='Vehicle',
@@ -175,6 +182,8 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['id'],
                 'permissions': [('reassign_vehicle', 'Can give a vehicle to another owner')],
+                'indexes': [models.Index(fields=['owner', 'id'], name='vehicle_owner'), models.Index(fields=['plate_key'], name='vehicle_plate')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('archived_at__isnull', True)), fields=('vin',), name='vehicle_live_vin'), models.CheckConstraint(condition=models.Q(('year__isnull', True), models.Q(('year__gte', 1886), ('year__lte', 2100)), _connector='OR'), name='vehicle_year_bounds')],
             },
         ),
         migrations.CreateModel(
@@ -192,6 +201,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-at', '-id'],
+                'indexes': [models.Index(fields=['vehicle', '-at', '-id'], name='odometer_vehicle_at')],
             },
         ),
         migrations.CreateModel(
@@ -210,6 +220,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [models.Index(fields=['vehicle', '-id'], name='vehicle_event_vehicle')],
             },
         ),
         migrations.CreateModel(
@@ -226,65 +237,5 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.UniqueConstraint(fields=('vin', 'provider'), name='vin_decode_unique'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('fetched_at'))), name='vin_decode_expiry')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='syncrun',
-            index=models.Index(fields=['source', '-id'], name='sync_run_source'),
-        ),
-        migrations.AddConstraint(
-            model_name='syncrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'running'])), fields=('source',), name='sync_run_one_active'),
-        ),
-        migrations.AddIndex(
-            model_name='car',
-            index=models.Index(fields=['make_key', 'year', 'id'], name='car_make_year'),
-        ),
-        migrations.AddIndex(
-            model_name='car',
-            index=models.Index(fields=['model_key', 'id'], name='car_model'),
-        ),
-        migrations.AddIndex(
-            model_name='car',
-            index=models.Index(fields=['year', 'id'], name='car_year'),
-        ),
-        migrations.AddConstraint(
-            model_name='car',
-            constraint=models.UniqueConstraint(fields=('make_key', 'model_key', 'year'), name='car_natural_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='car',
-            constraint=models.UniqueConstraint(fields=('source', 'external_id'), name='car_source_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='car',
-            constraint=models.CheckConstraint(condition=models.Q(('year__gte', 1886), ('year__lte', 2100)), name='car_year_bounds'),
-        ),
-        migrations.AddConstraint(
-            model_name='syncsuppression',
-            constraint=models.UniqueConstraint(fields=('source', 'provider', 'external_id'), name='sync_suppression_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='vehicle',
-            index=models.Index(fields=['owner', 'id'], name='vehicle_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='vehicle',
-            index=models.Index(fields=['plate_key'], name='vehicle_plate'),
-        ),
-        migrations.AddConstraint(
-            model_name='vehicle',
-            constraint=models.UniqueConstraint(condition=models.Q(('archived_at__isnull', True)), fields=('vin',), name='vehicle_live_vin'),
-        ),
-        migrations.AddConstraint(
-            model_name='vehicle',
-            constraint=models.CheckConstraint(condition=models.Q(('year__isnull', True), models.Q(('year__gte', 1886), ('year__lte', 2100)), _connector='OR'), name='vehicle_year_bounds'),
-        ),
-        migrations.AddIndex(
-            model_name='odometerreading',
-            index=models.Index(fields=['vehicle', '-at', '-id'], name='odometer_vehicle_at'),
-        ),
-        migrations.AddIndex(
-            model_name='vehicleevent',
-            index=models.Index(fields=['vehicle', '-id'], name='vehicle_event_vehicle'),
         ),
     ]

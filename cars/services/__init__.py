@@ -1,4 +1,5 @@
-"""Every write of the app, and what it refuses: the registry (`cars`), the garage (`vehicles`), VIN decoding (`vin`)."""
+"""Every write of the app, and what it refuses: the registry (`cars`), the garage (`vehicles`), VIN decoding (`vin`),
+and what is read of a vehicle as a whole (`passport`)."""
 
 from cars.services.cars import (
     DuplicateCar,
@@ -8,6 +9,7 @@ from cars.services.cars import (
     unlock_car,
     update_car,
 )
+from cars.services.passport import History, Passport, VinStatement, read_passport, read_public_history, state_vin
 from cars.services.vehicles import (
     OdometerRollback,
     VinInUse,
@@ -21,13 +23,16 @@ from cars.services.vehicles import (
     transfer_vehicle,
     update_vehicle,
 )
-from cars.services.vin import VinAnswer, check_vin, decode_vin
+from cars.services.vin import VinAnswer, check_vin, decode_vin, recall_vin
 
 __all__ = [
     "DuplicateCar",
+    "History",
     "OdometerRollback",
+    "Passport",
     "VinAnswer",
     "VinInUse",
+    "VinStatement",
     "archive_vehicle",
     "check_model_year",
     "check_vin",
@@ -36,10 +41,14 @@ __all__ = [
     "delete_car",
     "erase_vehicles",
     "export_vehicles",
+    "read_passport",
+    "read_public_history",
     "reassign_vehicle",
+    "recall_vin",
     "record_event",
     "record_odometer",
     "register_vehicle",
+    "state_vin",
     "transfer_vehicle",
     "unlock_car",
     "update_car",

@@ -14,12 +14,15 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from cars.models import PLATE_LENGTH, Car, OdometerReading, Vehicle, VehicleEvent
+from cars.odometer import Reading
 from cars.registry import on_archive
 from cars.services.cars import check_model_year
 from cars.services.vin import check_vin
 from common.errors import Conflict, NotFound, Unprocessable
 
-MILLIMETRES = {Vehicle.MileageUnit.KILOMETRES: 1_000_000, Vehicle.MileageUnit.MILES: 1_609_344}
+# What a transfer says in public: owners are counted by it.
+CHANGED_HANDS, FIRST_OWNER = "Changed hands.", "Came to its first owner on record."
+REASON_ERASED = "The reason was deleted with its account."
 UNIT_NAMES = {Vehicle.MileageUnit.KILOMETRES: "km", Vehicle.MileageUnit.MILES: "miles"}
 
 
@@ -164,6 +167,7 @@ def transfer_vehicle(
         raise OwnerChanged
     if current.owner_id == new_owner.pk:
         return current
+    first = current.owner_id is None
     current.owner = new_owner
     current.save(update_fields=["owner", "updated_at"])
     record_event(
@@ -172,7 +176,7 @@ def transfer_vehicle(
         actor=actor,
         at=now,
         reference=reference,
-        public_summary="Changed hands.",
+        public_summary=FIRST_OWNER if first else CHANGED_HANDS,
     )
     return current
 
@@ -224,34 +228,20 @@ def record_odometer(
     if at > now:
         raise ReadingInFuture(attr="at")
     vehicle = _lock(vehicle)
-    readings = vehicle.odometer_readings
-    before = readings.filter(at__lte=at).order_by("-at", "-id").first()
-    after = readings.filter(at__gt=at).order_by("at", "id").first()
     source = source or ("owner" if actor is not None and actor.pk == vehicle.owner_id else "staff")
     reading = OdometerReading(vehicle=vehicle, value=value, unit=unit, at=at, source=source, actor=actor)
-    meta = {}
-    if before and _is_below(reading, before):
-        meta["last"] = _facts(before)
-    if after and _is_below(after, reading):
-        meta["next"] = _facts(after)
-    if meta and not force:
-        raise OdometerRollback(meta=meta)
-    if meta and not reason:
+    after = vehicle.odometer_readings.filter(at__gt=at).order_by("at", "id").first()
+    contradicted = _contradicted(reading, after)
+    if contradicted and not force:
+        raise OdometerRollback(meta=contradicted)
+    if contradicted and not reason:
         raise ReasonRequired(attr="reason")
-    reading.forced_reason = reason if meta else ""
+    reading.forced_reason = reason if contradicted else ""
     reading.save()
     if after is None:
         vehicle.mileage, vehicle.mileage_unit = value, unit
         vehicle.save(update_fields=["mileage", "mileage_unit", "updated_at"])
-    record_event(
-        vehicle=vehicle,
-        kind=VehicleEvent.Kind.ODOMETER,
-        actor=actor,
-        at=at,
-        reference=f"reading:{reading.pk}",
-        public_summary=f"The odometer showed {value:,} {UNIT_NAMES[Vehicle.MileageUnit(unit)]}.",
-        private_summary=f"Against an earlier or later reading: {reason}" if meta else "",
-    )
+    _tell_reading(reading)
     return reading
 
 
@@ -268,7 +258,10 @@ def erase_vehicles(user: User, *, now: datetime) -> bool:
     Vehicle.objects.filter(owner=user).update(owner=None, plate="", plate_key="", vin_exempt_reason="")
     VehicleEvent.objects.filter(owner=user).update(owner=None, private_summary="")
     VehicleEvent.objects.filter(actor=user).update(actor=None)
-    OdometerReading.objects.filter(actor=user).update(actor=None, forced_reason="")
+    readings = OdometerReading.objects.filter(actor=user)
+    # That it was forced stays, else it would look like a rollback.
+    readings.exclude(forced_reason="").update(forced_reason=REASON_ERASED)
+    readings.update(actor=None)
     return False
 
 
@@ -320,11 +313,35 @@ def _take_mileage(vehicle: Vehicle, changes: dict[str, Any]) -> tuple[int, str] 
     return mileage, unit
 
 
+def _contradicted(reading: OdometerReading, after: OdometerReading | None) -> dict[str, Any]:
+    """The facts of the neighbours in time that a reading disagrees with: `last`, `next`."""
+    earlier = reading.vehicle.odometer_readings.filter(at__lte=reading.at)
+    before = earlier.order_by("-at", "-id").first()
+    found = {}
+    if before and _is_below(reading, before):
+        found["last"] = _facts(before)
+    if after and _is_below(after, reading):
+        found["next"] = _facts(after)
+    return found
+
+
+def _tell_reading(reading: OdometerReading) -> None:
+    reason = reading.forced_reason
+    record_event(
+        vehicle=reading.vehicle,
+        kind=VehicleEvent.Kind.ODOMETER,
+        actor=reading.actor,
+        at=reading.at,
+        reference=f"reading:{reading.pk}",
+        public_summary=f"The odometer showed {reading.value:,} {UNIT_NAMES[Vehicle.MileageUnit(reading.unit)]}.",
+        private_summary=f"Against an earlier or later reading: {reason}" if reason else "",
+    )
+
+
 def _is_below(reading: OdometerReading, other: OdometerReading) -> bool:
-    """Whether a reading is surely below another. An odometer shows whole units: the true distance is from `value` up
-    to `value` + 1, so 62 miles are not below 100 km."""
-    shown = (reading.value + 1) * MILLIMETRES[Vehicle.MileageUnit(reading.unit)]
-    return shown <= other.value * MILLIMETRES[Vehicle.MileageUnit(other.unit)]
+    """Whether a reading is surely below another, whatever their units (`cars.odometer`)."""
+    shown, before = (Reading(row.value, row.unit, row.at) for row in (reading, other))
+    return shown.is_below(before)
 
 
 def _facts(reading: OdometerReading) -> dict[str, Any]:

@@ -65,26 +65,54 @@ def decode_vin(*, vin: str, exempt_reason: str = "", now: datetime) -> VinAnswer
     if not report.wmi:  # Admitted by an exemption: no provider knows it.
         return VinAnswer(report, "local", verified=False, attributes={}, warnings=report.warnings)
     provider = current_provider()
-    warnings = report.warnings
     try:
         decoded = _remembered(provider, report.vin, now=now) if provider.outside else provider.decode(report.vin)
     except OutsideError as error:
         log.warning("vin_provider_failed", provider=provider.name, code=error.code)
-        provider = VinInfo()
-        decoded = provider.decode(report.vin)
-        warnings += (UNAVAILABLE,)
+        return _answer(report, VinInfo(), warning=UNAVAILABLE)
+    return _answer(report, provider, decoded)
+
+
+def recall_vin(*, vin: str, exempt_reason: str = "", now: datetime) -> VinAnswer | None:
+    """What is known about a VIN here and now: the remembered answer of the outside provider, else our own reading. Asks
+    nobody outside; one query at most. None for a number that the rules refuse."""
+    report = rules.validate(vin, today=now.date(), exempt_reason=exempt_reason)
+    if not report.ok:
+        return None
+    if not report.wmi:
+        return VinAnswer(report, "local", verified=False, attributes={}, warnings=report.warnings)
+    provider = current_provider()
+    decoded = _recall(provider, report.vin, now=now) if provider.outside else None
+    return _answer(report, VinInfo()) if decoded is None else _answer(report, provider, decoded)
+
+
+def _answer(
+    report: rules.VinReport,
+    provider: VinProvider,
+    decoded: Decoded | None = None,
+    *,
+    warning: rules.Finding | None = None,
+) -> VinAnswer:
+    """What a provider says of a VIN; without its answer it is one that is asked here."""
+    decoded = provider.decode(report.vin) if decoded is None else decoded
     verified = provider.outside and decoded.found
+    warnings = report.warnings + ((warning,) if warning else ())
     if provider.outside and not verified:
         warnings += (UNCONFIRMED,)
     source = provider.name if decoded.attributes or provider.outside else "local"
     return VinAnswer(report, source, verified, decoded.attributes, warnings)
 
 
+def _recall(provider: VinProvider, vin: str, *, now: datetime) -> Decoded | None:
+    row = VinDecode.objects.filter(vin=vin, provider=provider.name, expires_at__gt=now).first()
+    return None if row is None else Decoded(row.found, row.attributes)
+
+
 def _remembered(provider: VinProvider, vin: str, *, now: datetime) -> Decoded:
     """The provider's answer, asked for at most once in the time it is kept. Raises OutsideError."""
-    row = VinDecode.objects.filter(vin=vin, provider=provider.name, expires_at__gt=now).first()
-    if row is not None:
-        return Decoded(row.found, row.attributes)
+    recalled = _recall(provider, vin, now=now)
+    if recalled is not None:
+        return recalled
     decoded = _ask(provider, vin)
     keep = KEEP_FOUND if decoded.found else KEEP_NOT_FOUND
     VinDecode.objects.update_or_create(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cars.models import YEAR_MIN, Car
+from cars.models import MAKE_KEY_LENGTH, MODEL_KEY_LENGTH, YEAR_MIN, Car
 from cars.services.cars import SYNC_SOURCE, YEARS_AHEAD, cache
 from cars.sync.clean import moment_or_none, text, whole_number
 from cars.sync.providers.base import Record
 from cars.sync.registry import BadRecord, Column, PageChanges, Row, SourceDefinition, Target
 from common.text import natural_key
-
-KEY_LENGTHS = {"make": 256, "model": 320}
 
 
 def clean_car(record: Record, now: datetime) -> Row:
@@ -23,7 +21,7 @@ def clean_car(record: Record, now: datetime) -> Row:
     if not YEAR_MIN <= year <= now.year + YEARS_AHEAD:
         raise BadRecord("year_out_of_range", str(year)[:20])
     make_key, model_key = natural_key(make), natural_key(model)
-    if len(make_key) > KEY_LENGTHS["make"] or len(model_key) > KEY_LENGTHS["model"]:
+    if len(make_key) > MAKE_KEY_LENGTH or len(model_key) > MODEL_KEY_LENGTH:
         raise BadRecord("too_long", "make, model")  # Normalising can make a text longer: one ligature, many letters.
     return {
         "make": make,

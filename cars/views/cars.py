@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +24,7 @@ from cars.serializers.cars import (
 from cars.services.cars import cache
 from cars.views.sync import SyncCarsMixin
 from common import clock
+from common.examples import sent, shown
 from common.fastlist import FastListMixin
 from common.fastread import FastRetrieveMixin
 from common.pagination import CursorPagination
@@ -50,8 +51,19 @@ CAMRY_ROW = {
     "created_at": "2025-03-01T09:30:00Z",
     "updated_at": "2025-03-01T09:30:00Z",
 }
-BODY = OpenApiExample("a car", value=CAMRY, request_only=True)
-ROW = OpenApiExample("a car", value=CAMRY_ROW, response_only=True)
+BODY = sent("a car", CAMRY)
+ROW = shown("a car", CAMRY_ROW)
+CHANGED = shown(
+    "the year",
+    {
+        "id": 2204,
+        "action": "changed",
+        "at": "2025-03-01T09:41:00Z",
+        "user": 7,
+        "run_id": None,
+        "changes": [{"field": "year", "old": 2020, "new": 2021}],
+    },
+)
 
 
 @extend_schema_view(
@@ -71,7 +83,7 @@ ROW = OpenApiExample("a car", value=CAMRY_ROW, response_only=True)
     ),
     partial_update=extend_schema(
         summary="Change a car",
-        examples=[OpenApiExample("the year", value={"year": 2021}, request_only=True), ROW],
+        examples=[sent("the year", {"year": 2021}), ROW],
     ),
     destroy=extend_schema(summary="Delete a car", description="A synced row that staff delete does not come back."),
 )
@@ -81,6 +93,7 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
     queryset = Car.objects.all()
     serializer_class = CarSerializer
     filterset_class = CarFilter
+    replica_reads = frozenset({"list", "retrieve"})
     action_permissions = {
         "update": [SignedIn, WritesCar],
         "destroy": [SignedIn, WritesCar],
@@ -112,7 +125,7 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
         response=CarSerializer,
         summary="Unlock edited fields",
         description="Let the sync change them again: `fields`, or all. The values stay until the sync brings others.",
-        examples=[OpenApiExample("one field", value={"fields": ["category"]}, request_only=True), ROW],
+        examples=[sent("one field", {"fields": ["category"]}), ROW],
     )
     @idempotent
     def unlock(self, request: Request, pk: int) -> Response:
@@ -123,7 +136,7 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
         detail=True,
         response=CarHistorySerializer(many=True),
         pagination_class=CursorPagination,
-        schema={"summary": "Read who changed a car"},
+        schema={"summary": "Read who changed a car", "examples": [CHANGED]},
     )
     def history(self, request: Request, pk: int) -> Response:
         snapshots = Car.history.filter(id=self.get_object().pk)
@@ -138,6 +151,7 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
         schema={
             "summary": "List makes",
             "description": "Each with the number of its cars. Cached for up to a minute.",
+            "examples": [shown("a make", {"make": "Toyota", "count": 1204})],
         },
     )
     def makes(self, request: Request) -> Response:
@@ -153,6 +167,7 @@ class CarViewSet(SyncCarsMixin, FastListMixin, FastRetrieveMixin, CreateMixin, U
             "summary": "List the models of a make",
             "description": "Of one year, or of all. A make that nobody knows has none. Cached for up to a minute.",
             "parameters": [OpenApiParameter("make", str, OpenApiParameter.PATH, description="In any spelling.")],
+            "examples": [shown("a model", {"model": "Corolla", "count": 48})],
         },
     )
     def models(self, request: Request, make: str) -> Response:

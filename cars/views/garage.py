@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from accounts.idempotency import idempotent
 from cars import services
 from cars.filters import VehicleFilter
 from cars.models import Vehicle, VehicleQuerySet
+from cars.pdf import passport_pdf
 from cars.permissions import WritesVehicle
 from cars.serializers.garage import (
     OdometerReadingSerializer,
@@ -20,8 +23,13 @@ from cars.serializers.garage import (
     VehicleEventSerializer,
     VehicleSerializer,
 )
+from cars.serializers.passport import PassportSerializer
+from cars.views.examples import PASSPORT
 from common import clock
+from common.conditional import etag_of
+from common.examples import sent, shown
 from common.pagination import CursorPagination
+from common.pdf_views import PDFMixin, pdf_action
 from common.permissions import HasPerm, SignedIn
 from common.views import (
     ApiViewSet,
@@ -31,6 +39,7 @@ from common.views import (
     RetrieveMixin,
     UpdateMixin,
     command,
+    conditional,
     reading,
 )
 
@@ -45,10 +54,10 @@ ACCORD = {
     "mileage": 182400,
     "mileage_unit": "km",
 }
-BODY = OpenApiExample("a vehicle", value=ACCORD, request_only=True)
-ROW = OpenApiExample(
+BODY = sent("a vehicle", ACCORD)
+ROW = shown(
     "a vehicle",
-    value={
+    {
         "id": 12,
         "owner": 7,
         **ACCORD,
@@ -58,7 +67,32 @@ ROW = OpenApiExample(
         "created_at": "2025-03-01T09:30:00Z",
         "updated_at": "2025-03-01T09:30:00Z",
     },
-    response_only=True,
+)
+
+EVENT = shown(
+    "parked",
+    {
+        "id": 903,
+        "kind": "parked",
+        "at": "2025-03-01T09:32:05Z",
+        "actor": 7,
+        "reference": "PK-7K3QX9ZD",
+        "summary": "Parked.",
+        "private_summary": "At Central, spot 7.",
+    },
+)
+READING = shown(
+    "a reading",
+    {
+        "id": 31,
+        "value": 182950,
+        "unit": "km",
+        "at": "2025-03-01T09:30:00Z",
+        "source": "owner",
+        "forced": False,
+        "forced_reason": "",
+        "created_at": "2025-03-01T09:30:00Z",
+    },
 )
 
 
@@ -84,7 +118,7 @@ ROW = OpenApiExample(
     ),
     partial_update=extend_schema(
         summary="Change a vehicle",
-        examples=[OpenApiExample("the plate", value={"plate": "FC 2004"}, request_only=True), ROW],
+        examples=[sent("the plate", {"plate": "FC 2004"}), ROW],
     ),
     destroy=extend_schema(
         summary="Archive a vehicle",
@@ -92,12 +126,13 @@ ROW = OpenApiExample(
         "listing of it, or until its sale is over.",
     ),
 )
-class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
+class VehicleViewSet(PDFMixin, ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiViewSet):
     """People's vehicles. Another's is 404, like one that does not exist."""
 
     queryset = Vehicle.objects.all()
     serializer_class = VehicleSerializer
     filterset_class = VehicleFilter
+    throttle_scopes = {"passport_pdf": "documents"}
     action_permissions = {
         "update": [SignedIn, WritesVehicle],
         "destroy": [SignedIn, WritesVehicle],
@@ -106,7 +141,8 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
     }
 
     def get_queryset(self) -> VehicleQuerySet:
-        return Vehicle.objects.live().visible_to(self.caller)
+        vehicles = Vehicle.objects.live().visible_to(self.caller)
+        return vehicles.select_related("car") if self.action in ("passport", "passport_pdf") else vehicles
 
     @idempotent
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
@@ -128,7 +164,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
         summary="Give a vehicle to another owner",
         description="By staff. The timeline goes along; what it holds of private matters of the former owner stays "
         "hidden from the new one.",
-        examples=[OpenApiExample("the new owner", value={"owner": 8}, request_only=True), ROW],
+        examples=[sent("the new owner", {"owner": 8}), ROW],
     )
     @idempotent
     def reassign(self, request: Request, pk: int) -> Response:
@@ -142,7 +178,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
         detail=True,
         response=VehicleEventSerializer(many=True),
         pagination_class=CursorPagination,
-        schema={"summary": "Read a vehicle's timeline", "description": "Newest first."},
+        schema={"summary": "Read a vehicle's timeline", "description": "Newest first.", "examples": [EVENT]},
     )
     def timeline(self, request: Request, pk: int) -> Response:
         events = self.get_object().events.visible_to(self.caller)
@@ -152,7 +188,7 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
         detail=True,
         response=OdometerReadingSerializer(many=True),
         pagination_class=CursorPagination,
-        schema={"summary": "List odometer readings", "description": "Newest first."},
+        schema={"summary": "List odometer readings", "description": "Newest first.", "examples": [READING]},
     )
     def odometer(self, request: Request, pk: int) -> Response:
         return self.listing(self.get_object().odometer_readings.all(), OdometerReadingSerializer)
@@ -165,12 +201,11 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
         request=OdometerSerializer,
         responses={201: OdometerReadingSerializer},
         examples=[
-            OpenApiExample("a reading", value={"value": 182950, "unit": "km"}, request_only=True),
-            OpenApiExample(
-                "a new instrument",
-                value={"value": 12, "unit": "km", "force": True, "reason": "Instrument cluster replaced."},
-                request_only=True,
+            sent("a reading", {"value": 182950, "unit": "km"}),
+            sent(
+                "a new instrument", {"value": 12, "unit": "km", "force": True, "reason": "Instrument cluster replaced."}
             ),
+            READING,
         ],
     )
     @idempotent
@@ -181,3 +216,33 @@ class VehicleViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destroy
         return Response(self.represent(entry, OdometerReadingSerializer), status=201)
 
     record_odometer.query_class = None
+
+    @reading(
+        detail=True,
+        response=PassportSerializer,
+        schema={
+            "summary": "Read a vehicle's passport",
+            "description": "The timeline and the odometer in one document, as far as the caller may know them: of "
+            "another owner's time what has a public summary. Every reading has a verdict, and the series one of "
+            "`consistent`, `questionable` and `not_enough_readings`. Services, sales and title events are newest "
+            "first, readings oldest first; of more than 1,000 events or readings the newest are there.",
+            "examples": [PASSPORT],
+        },
+    )
+    def passport(self, request: Request, pk: int) -> Response:
+        return conditional(request, self._passport()[1])
+
+    @pdf_action(
+        url_path="passport.pdf",
+        summary="Download a vehicle's passport as PDF",
+        description="With a chart of the odometer. Number and fingerprint are those of the JSON.",
+    )
+    def passport_pdf(self, request: Request, pk: int) -> HttpResponse:
+        passport, data = self._passport()
+        address = reverse("vehicle-passport", kwargs={"pk": pk}, request=request)
+        seal = {"number": data["number"], "fingerprint": data["fingerprint"], "address": address}
+        return self.rendered(request, data["number"], etag_of(data), lambda: passport_pdf(passport, **seal))
+
+    def _passport(self) -> tuple[services.Passport, dict[str, Any]]:
+        passport = services.read_passport(vehicle=self.get_object(), viewer=self.caller, now=clock.now())
+        return passport, self.represent(passport, PassportSerializer)

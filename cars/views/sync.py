@@ -23,8 +23,53 @@ from cars.serializers.sync import (
 from cars.services.cars import SYNC_SOURCE
 from cars.sync import breaker, report, runs
 from common import clock
+from common.examples import sent, shown
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
+
+_REQUESTED = {
+    "run_id": 41,
+    "status": "queued",
+    "status_url": "http://localhost:8000/api/sync/runs/41",
+    "coalesced": False,
+}
+_RUN: dict[str, Any] = {
+    "id": 41,
+    "source": "cars",
+    "provider": "parse",
+    "trigger": "user",
+    "full": False,
+    "status": "succeeded",
+    "reason": "",
+    "counts": {
+        "fetched": 1000,
+        "created": 12,
+        "updated": 3,
+        "unchanged": 984,
+        "rejected": 1,
+        "duplicate": 0,
+        "withdrawn": 0,
+    },
+    "pages": 2,
+    "retries": 0,
+    "error": "",
+    "queued_at": "2025-03-01T09:30:00Z",
+    "started_at": "2025-03-01T09:30:01Z",
+    "finished_at": "2025-03-01T09:30:04Z",
+}
+_SOURCE: dict[str, Any] = {
+    "name": "cars",
+    "provider": "parse",
+    "ready": True,
+    "missing": [],
+    "cursor": None,
+    "last_success_at": "2025-03-01T09:30:04Z",
+    "last_full_at": "2025-03-01T03:00:40Z",
+    "breaker": {"state": "closed", "consecutive_failures": 0, "open_until": None, "reason": ""},
+    "next_run_at": "2025-03-01T09:35:00Z",
+}
+RUN = shown("done", _RUN)
+SOURCE = shown("the cars", _SOURCE)
 
 Staff = HasPerm.of("cars.sync_cars")
 
@@ -46,6 +91,7 @@ class SyncCarsMixin:
         summary="Bring the registry up to date",
         description="Queues a sync of the cars, or joins the one that is active. Watch it at `status_url`. While the "
         "source rests after failures the run is `skipped`.",
+        examples=[shown("queued", _REQUESTED, status=202)],
     )
     def sync_cars(self: Any, request: Request) -> Response:
         requested = runs.request_run(
@@ -67,6 +113,13 @@ class SyncViewSet(ApiViewSet):
         response=SyncRequestedRunsSerializer,
         status=202,
         summary="Sync one source, or all that are configured",
+        description="As the schedule would, but now. `full` reads everything again instead of what changed. A source "
+        "that is at it already is joined (`coalesced`).",
+        examples=[
+            sent("all that are configured", {}),
+            sent("the whole of one", {"source": "cars", "full": True}),
+            shown("queued", {"runs": [_REQUESTED]}, status=202),
+        ],
     )
     def trigger(self, request: Request) -> Response:
         data = self.validated(SyncTriggerSerializer)
@@ -80,16 +133,23 @@ class SyncViewSet(ApiViewSet):
         return Response(self.represent({"runs": requested}, SyncRequestedRunsSerializer), status=202)
 
     @reading(
-        detail=False, response=SyncStatusSerializer, schema={"summary": "Read the state of all sources and their runs"}
+        detail=False,
+        response=SyncStatusSerializer,
+        schema={
+            "summary": "Read the state of all sources and their runs",
+            "examples": [shown("one source", {"sources": [_SOURCE | {"active_run": None, "last_runs": [_RUN]}]})],
+        },
     )
     def status(self, request: Request) -> Response:
         return Response(self.represent(report.status(now=clock.now()), SyncStatusSerializer))
 
 
 @extend_schema_view(
-    list=extend_schema(summary="List sync runs"),
+    list=extend_schema(summary="List sync runs", examples=[RUN]),
     retrieve=extend_schema(
-        summary="Read a sync run", description="By staff, and by whoever triggered or joined it; for others: 404."
+        summary="Read a sync run",
+        description="By staff, and by whoever triggered or joined it; for others: 404.",
+        examples=[RUN],
     ),
 )
 class SyncRunViewSet(ListMixin, RetrieveMixin, ApiViewSet):
@@ -109,12 +169,13 @@ class SyncRunViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         response=SyncRunSerializer,
         summary="Cancel a sync run",
         description="A running one stops at its next page or wait; what it has written stays.",
+        examples=[shown("cancelled", _RUN | {"status": "cancelled"})],
     )
     def cancel(self, request: Request, pk: int) -> Response:
         return self.answer(runs.cancel_run(run=self.get_object(), now=clock.now()))
 
 
-@extend_schema_view(list=extend_schema(summary="List sync sources"))
+@extend_schema_view(list=extend_schema(summary="List sync sources", examples=[SOURCE]))
 class SyncSourceViewSet(ListMixin, ApiViewSet):
     """Sources: their provider, cursor, breaker and next run."""
 
@@ -140,6 +201,7 @@ class SyncSourceViewSet(ListMixin, ApiViewSet):
         response=SyncSourceSerializer,
         summary="Close a source's breaker",
         description="Forgets its failures and the silence that upstream asked for: the next run starts at once.",
+        examples=[SOURCE],
     )
     def reset_breaker(self, request: Request, name: str) -> Response:
         return self.answer(breaker.reset(self.get_object().name))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cars import services
 from cars.serializers.vin import VinAnswerSerializer, VinDecodeRequestSerializer
+from cars.views.examples import VIN_ANSWER
 from common import clock
+from common.examples import sent, shown
 from common.views import ApiView
 
 ABOUT = (
@@ -17,34 +19,7 @@ ABOUT = (
     "`verified` is true only when an outside source knows this very VIN; when it does not answer there is our own "
     "reading, with a warning."
 )
-ACCORD = OpenApiExample(
-    "an offline reading",
-    value={
-        "vin": "1HGCM82633A004352",
-        "source": "vininfo",
-        "verified": False,
-        "wmi": "1HG",
-        "region": "North America",
-        "country": "United States",
-        "model_year": 2003,
-        "attributes": {
-            "make": "Honda",
-            "model": "",
-            "year": "",
-            "trim": "",
-            "manufacturer": "Honda",
-            "body": "",
-            "vehicle_type": "",
-            "engine": "",
-            "fuel_type": "",
-            "drivetrain": "",
-            "transmission": "",
-            "plant": "",
-        },
-        "warnings": [],
-    },
-    response_only=True,
-)
+ACCORD = shown("an offline reading", VIN_ANSWER)
 
 
 class VinDecodeView(ApiView):
@@ -56,7 +31,7 @@ class VinDecodeView(ApiView):
         description=ABOUT,
         request=VinDecodeRequestSerializer,
         responses={200: VinAnswerSerializer},
-        examples=[OpenApiExample("a VIN", value={"vin": "1HGCM82633A004352"}, request_only=True), ACCORD],
+        examples=[sent("a VIN", {"vin": "1HGCM82633A004352"}), ACCORD],
     )
     def post(self, request: Request) -> Response:
         data = self.validated(VinDecodeRequestSerializer)

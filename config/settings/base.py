@@ -7,14 +7,17 @@ import logging
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 from common.logs import logging_config
 from config.settings.environment import BASE_DIR, database_config, env, networks, rate, s3_storage
 from config.settings.environment import DATA_DIR as DATA_DIR  # A setting too: manage.py reset_data empties it.
 from config.settings.unfold import UNFOLD  # noqa: F401 - the admin's theme reads it from here
+from config.tags import TAGS
 
 PROCESS_ROLE = env.str("PROCESS_ROLE", default="command")  # web | stream | worker | command; set by wsgi.py and co.
 DEBUG = False
@@ -60,6 +63,7 @@ MIDDLEWARE = [
     "common.middleware.StripSlash",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "common.middleware.Cors",
+    "common.middleware.ReplicaReads",
     "common.fastlane.FastLane",
     "common.middleware.SessionWithCookie",
     "django.middleware.common.CommonMiddleware",
@@ -89,8 +93,7 @@ TEMPLATES = [
     },
 ]
 
-# --- Where this deployment is reached
-# ------------------------------------------------------------------------------
+# --- Where this deployment is reached ---------------------------------------------------------------------------------
 PORT = env.int("PORT", default=8000)
 BACKEND_URL = env.str("BACKEND_URL", default=f"http://localhost:{PORT}").rstrip("/")
 INTERNAL_URL = env.str("INTERNAL_URL", default=BACKEND_URL).rstrip("/")  # Where this service reaches itself.
@@ -112,12 +115,14 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # TrustedProxy dr
 ADMIN_PATH = env.str("ADMIN_PATH", default="admin").strip("/")
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
-# --- Database
-# ------------------------------------------------------------------------------------------------------
+# --- Database ---------------------------------------------------------------------------------------------------------
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000;"
     " PRAGMA temp_store=MEMORY;"
 )
+
+
+DATABASE_POOLED = env.bool("DATABASE_POOLED", default=False)  # By PgBouncer, in transaction mode.
 
 
 def database(url: str) -> dict[str, object]:
@@ -132,11 +137,15 @@ def database(url: str) -> dict[str, object]:
     options = settings.setdefault("OPTIONS", {})
     options["connect_timeout"] = 5
     options["application_name"] = f"forecourt-{PROCESS_ROLE}"
-    options["options"] = (
-        f"-c statement_timeout={5000 if web else 0} -c lock_timeout={2000 if web else 0}"
-        f" -c idle_in_transaction_session_timeout={15000 if web else 0} -c timezone=UTC"
-    )
-    options["prepare_threshold"] = 0  # For common.prepared; Django's own cursors bind on the client, never prepare.
+    if DATABASE_POOLED:  # Behind PgBouncer nothing outlives a transaction: see docs/scaling.md.
+        options["prepare_threshold"] = None
+        settings["DISABLE_SERVER_SIDE_CURSORS"] = True
+    else:
+        options["options"] = (
+            f"-c statement_timeout={5000 if web else 0} -c lock_timeout={2000 if web else 0}"
+            f" -c idle_in_transaction_session_timeout={15000 if web else 0} -c timezone=UTC"
+        )
+        options["prepare_threshold"] = 0  # For common.prepared; Django's own cursors bind on the client.
     if PROCESS_ROLE == "stream":
         options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
     settings["CONN_MAX_AGE"] = None if PROCESS_ROLE == "web" else 0
@@ -146,6 +155,27 @@ def database(url: str) -> dict[str, object]:
 
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'forecourt.sqlite3'}")
 DATABASES = {"default": database(DATABASE_URL)}
+# Streaming replicas, for the reads of web processes that may be so many seconds old (see common.replicas).
+REPLICA_MAX_LAG_S = env.int("REPLICA_MAX_LAG_S", default=5)
+DATABASE_REPLICA_URLS = env.list("DATABASE_REPLICA_URLS", default=[])
+if DATABASE_REPLICA_URLS and any(url.startswith("sqlite") for url in [DATABASE_URL, *DATABASE_REPLICA_URLS]):
+    raise ImproperlyConfigured("DATABASE_REPLICA_URLS must name PostgreSQL databases.")
+
+
+def replica(url: str) -> dict[str, object]:
+    """As the primary's settings; nothing can be written, and one that is away is given up sooner."""
+    settings = database(url)
+    options: Any = settings["OPTIONS"]
+    options["connect_timeout"] = 2
+    if not DATABASE_POOLED:
+        options["options"] += " -c default_transaction_read_only=on"
+    return settings
+
+
+if PROCESS_ROLE == "web":
+    DATABASES |= {f"replica{number}": replica(url) for number, url in enumerate(DATABASE_REPLICA_URLS, start=1)}
+MIGRATION_LOCK_TIMEOUT_S = env.int("MIGRATION_LOCK_TIMEOUT_S", default=2)
+DATABASE_ROUTERS = ["common.replicas.Router"] if len(DATABASES) > 1 else []
 
 # --- Cache: Redis when there is one, else the database ------------------------
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -175,8 +205,7 @@ _SHARED_CACHE = (
 CACHES = {"default": _SHARED_CACHE}
 CACHE_TTL_S = env.int("CACHE_TTL_S", default=60)  # Bounds what a lost invalidation can do; 0 turns the cache off.
 
-# --- Celery: the rows in the database are the jobs, the broker is their doorbell
-# ---------------------------------
+# --- Celery: the rows in the database are the jobs, the broker is their doorbell --------------------------------------
 QUEUE_DIR = DATA_DIR / "queue"
 _BROKERS = {env.str("CELERY_BROKER_URL", default=""), env.str("BROKER_URL", default="")} - {""}
 if len(_BROKERS) > 1:
@@ -208,16 +237,32 @@ CELERY_TASK_SOFT_TIME_LIMIT = 14 * 60
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# A worker takes from all of them unless it is told otherwise (`-Q auctions`); see docs/scaling.md.
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_QUEUES = [Queue(name) for name in ("default", "auctions", "sync", "mail")]
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # A queue that nobody reads would swallow what is sent to it.
+CELERY_TASK_ROUTES = {
+    "auctions.tasks.send_digests": {"queue": "mail"},
+    "auctions.tasks.process_image": {"queue": "default"},
+    "auctions.tasks.process_images": {"queue": "default"},
+    "auctions.tasks.verify_auctions": {"queue": "default"},
+    "auctions.tasks.audit_ledger": {"queue": "default"},
+    "auctions.tasks.*": {"queue": "auctions"},
+    "cars.tasks.*": {"queue": "sync"},
+    "accounts.tasks.deliver_notification": {"queue": "mail"},
+    "accounts.tasks.sweep_mail": {"queue": "mail"},
+    "workshop.tasks.mail_low_stock": {"queue": "mail"},
+    "parking.tasks.send_*": {"queue": "mail"},
+}
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "config.beat:PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2  # Seconds until an edited schedule is seen.
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
-# --- People and tokens
-# ---------------------------------------------------------------------------------------------
+# --- People and tokens ------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.EmailOrUsernameBackend"]
 PASSWORD_HASHERS = [
@@ -271,8 +316,7 @@ CLERK_ISSUER = env.str("CLERK_ISSUER", default="")
 CLERK_JWKS_URL = env.str("CLERK_JWKS_URL", default="")
 CLERK_AUTHORIZED_PARTIES = env.list("CLERK_AUTHORIZED_PARTIES", default=[])
 
-# --- API
-# -----------------------------------------------------------------------------------------------------------
+# --- API --------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.BearerAuthentication",
@@ -304,6 +348,7 @@ RATE_LIMITS = {
     "password_reset": rate("RATE_LIMIT_PASSWORD_RESET", default="10/hour"),
     "sync": rate("RATE_LIMIT_SYNC", default="10/minute"),
     "exports": rate("RATE_LIMIT_EXPORTS", default="20/hour"),
+    "documents": rate("RATE_LIMIT_DOCUMENTS", default="20/minute"),
     "bids": rate("RATE_LIMIT_BIDS", default="10/second"),
     "audits": rate("RATE_LIMIT_AUDITS", default="30/minute"),
     "streams": rate("RATE_LIMIT_STREAMS", default="600/minute"),
@@ -316,7 +361,7 @@ DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "common.handler.ErrorFor
 SPECTACULAR_SETTINGS = {
     "TITLE": "Forecourt",
     "DESCRIPTION": "The backend a motor business runs on: cars, workshop, parking, auctions and their accounts.",
-    "VERSION": "1.0.0",
+    "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -327,21 +372,21 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "TAGS": [{"name": name, "description": text} for name, text in TAGS.items()],
     "POSTPROCESSING_HOOKS": ["common.schema.postprocess"],
     "ENUM_NAME_OVERRIDES": {},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # The admin's; API bodies are held to 1 MiB by the parser.
 API_BODY_LIMIT = 1024 * 1024
 
-# --- Browsers: the Content-Security-Policy is common.middleware's
-# ---------------------------------------------------
+# --- Browsers: the Content-Security-Policy is common.middleware's -----------------------------------------------------
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 
-# --- Text, time, files
-# ---------------------------------------------------------------------------------------------
+# --- Text, time, files ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
@@ -410,8 +455,7 @@ STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000 if PROCESS_ROL
 STREAMS_PER_ADDRESS = env.int("STREAMS_PER_ADDRESS", default=256)
 LISTING_AUTO_APPROVE = env.bool("LISTING_AUTO_APPROVE", default=False)  # Listings without a moderator's look.
 
-# --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR
-# -----------------------------------------------
+# --- Mail: EMAIL_URL, or the MAIL_* names, else files under DATA_DIR --------------------------------------------------
 if env.str("EMAIL_URL", default=""):
     _mail = env.email("EMAIL_URL")
 elif env.str("MAIL_SERVER", default=""):
@@ -436,8 +480,7 @@ EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = str(DATA_DIR / "mails")
 DEFAULT_FROM_EMAIL = env.str("MAIL_DEFAULT_SENDER", default="Forecourt <no-reply@localhost>")
 
-# --- Sync
-# ----------------------------------------------------------------------------------------------------------
+# --- Sync -------------------------------------------------------------------------------------------------------------
 CAR_PROVIDER = env.str("CAR_PROVIDER", default="file")
 CAR_API_URL = env.str("CAR_API_URL", default="")
 CAR_API_ID = env.str("CAR_API_ID", default="")
@@ -454,8 +497,7 @@ CLEARVIN_API_KEY = env.str("CLEARVIN_API_KEY", default="")
 VIN_PROVIDER = env.str("VIN_PROVIDER", default="vininfo")  # vininfo (offline), vpic or clearvin.
 VIN_API_URL = env.str("VIN_API_URL", default="").rstrip("/")  # Empty: the provider's own address.
 
-# --- Logs
-# ----------------------------------------------------------------------------------------------------------
+# --- Logs -------------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FILES = env.bool("LOG_FILES", default=True)
 LOG_DIR = DATA_DIR / "logs"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
+from django.contrib import admin
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -13,7 +15,8 @@ def _link(title: str, icon: str, model: str) -> dict[str, Any]:
     app, name = model.split(".")
 
     def allowed(request: HttpRequest) -> bool:
-        return request.user.has_perm(f"{app}.view_{name}")
+        """The page itself says who may open it."""
+        return admin.site.get_model_admin(apps.get_model(model)).has_view_permission(request)
 
     return {
         "title": title,
@@ -31,6 +34,7 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("common/favicon.svg")},  # noqa: ARG005
     ],
+    "STYLES": [lambda request: static("common/admin.css")],  # noqa: ARG005
     "DASHBOARD_CALLBACK": "common.dashboard.fill_home",
     "COLORS": {
         "primary": {
@@ -51,17 +55,11 @@ UNFOLD = {
         "show_search": True,
         "navigation": [
             {
-                "title": "Cars",
-                "items": [
-                    _link("Registry", "directions_car", "cars.car"),
-                    _link("Vehicles", "garage", "cars.vehicle"),
-                    _link("Timeline", "timeline", "cars.vehicleevent"),
-                ],
-            },
-            {
                 "title": "Workshop",
                 "items": [
                     _link("Tickets", "build", "workshop.serviceticket"),
+                    _link("Jobs", "checklist", "workshop.job"),
+                    _link("Estimate links", "outgoing_mail", "workshop.estimatelink"),
                     _link("Customers", "contacts", "workshop.customer"),
                     _link("Mechanics", "engineering", "workshop.mechanic"),
                     _link("Clocks", "timer", "workshop.timeentry"),
@@ -110,6 +108,8 @@ UNFOLD = {
                     _link("Events", "campaign", "auctions.auctionevent"),
                     _link("Watched", "visibility", "auctions.watch"),
                     _link("Saved searches", "saved_search", "auctions.savedsearch"),
+                    _link("Matches", "join_inner", "auctions.searchmatch"),
+                    _link("Uploads", "upload_file", "auctions.upload"),
                 ],
             },
             {
@@ -132,6 +132,15 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Cars",
+                "items": [
+                    _link("Registry", "directions_car", "cars.car"),
+                    _link("Vehicles", "garage", "cars.vehicle"),
+                    _link("Timeline", "timeline", "cars.vehicleevent"),
+                    _link("VIN decodes", "pin", "cars.vindecode"),
+                ],
+            },
+            {
                 "title": "Sync",
                 "items": [
                     _link("Runs", "sync", "cars.syncrun"),
@@ -147,14 +156,19 @@ UNFOLD = {
                     _link("Roles", "badge", "auth.group"),
                     _link("Sellers", "storefront", "accounts.sellerprofile"),
                     _link("Sign-ins", "key", "accounts.tokenfamily"),
+                    _link("API keys", "vpn_key", "accounts.apikey"),
+                    _link("Failed sign-ins", "lock_clock", "accounts.logincounter"),
                 ],
             },
             {
                 "title": "Operations",
                 "items": [
                     _link("Schedules", "schedule", "django_celery_beat.periodictask"),
+                    _link("Heartbeats", "monitor_heart", "accounts.heartbeat"),
                     _link("Notifications", "mail", "accounts.notification"),
+                    _link("Preferences", "tune", "accounts.notificationpreference"),
                     _link("Exports", "download", "accounts.export"),
+                    _link("Changes in the admin", "history", "admin.logentry"),
                 ],
             },
         ],

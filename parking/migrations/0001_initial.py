@@ -53,6 +53,26 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("archived_at", None)), fields=["pin_code", "id"], name="lot_pin_code"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("closes_at__isnull", True), ("opens_at__isnull", True)),
+                            models.Q(
+                                ("closes_at__isnull", False),
+                                ("opens_at__isnull", False),
+                                models.Q(("opens_at", models.F("closes_at")), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="lot_opening_hours",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("default_stay_min__gt", 0)), name="lot_default_stay"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -109,6 +129,73 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["lot_id", "-version"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("lot", "version"), name="rate_version"),
+                    models.CheckConstraint(condition=models.Q(("price__gte", 0)), name="rate_price_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(("cap__isnull", True), ("cap__gte", 0), _connector="OR"),
+                        name="rate_cap_not_negative",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("increment_min__gt", 0)), name="rate_increment_positive"
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Spot",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("standard", "Standard"),
+                            ("compact", "Compact"),
+                            ("ev", "Ev"),
+                            ("accessible", "Accessible"),
+                            ("motorcycle", "Motorcycle"),
+                            ("oversize", "Oversize"),
+                        ],
+                        default="standard",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("in_service", "In Service"),
+                            ("out_of_order", "Out Of Order"),
+                            ("retired", "Retired"),
+                        ],
+                        default="in_service",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "lot",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="spots", to="parking.lot"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["lot_id", "number"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "in_service")),
+                        fields=["lot", "type", "number"],
+                        name="spot_in_service",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("lot", "number"), name="spot_number"),
+                    models.CheckConstraint(condition=models.Q(("number__gt", 0)), name="spot_number_positive"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -181,12 +268,100 @@ class Migration(migrations.Migration):
                         to="cars.vehicle",
                     ),
                 ),
+                ('spot', models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="reservations", to="parking.spot"
+            )),
             ],
             options={
                 "ordering": ["-id"],
                 "permissions": [
                     ("force_release", "Can release somebody else's vehicle"),
                     ("check_plate", "Can check plates"),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status__in", ["reserved", "active"])),
+                        fields=["lot", "starts_at"],
+                        name="reservation_lot_open",
+                    ),
+                    models.Index(fields=["user", "-id"], name="reservation_user"),
+                    models.Index(
+                        condition=models.Q(("status__in", ["reserved", "active"])),
+                        fields=["user"],
+                        name="reservation_user_open",
+                    ),
+                    models.Index(fields=["lot", "-id"], name="reservation_lot"),
+                    models.Index(fields=["plate_key", "-id"], name="reservation_plate"),
+                    models.Index(
+                        condition=models.Q(("status", "reserved")), fields=["starts_at"], name="reservation_due_start"
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "active")), fields=["ends_at"], name="reservation_due_end"
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "completed")),
+                        fields=["released_at", "id"],
+                        name="reservation_released",
+                    ),
+                    models.Index(
+                        condition=models.Q(("paid__lt", models.F("cost")), ("status", "completed")),
+                        fields=["lot"],
+                        name="reservation_unpaid",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends_at__gt", models.F("starts_at"))), name="reservation_forward"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("booked_until__gt", models.F("starts_at"))),
+                        name="reservation_booked_forward",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["reserved", "active"]), _negated=True),
+                            models.Q(("plate_key", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="reservation_has_plate",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("checked_in_at__isnull", False),
+                                ("cost__isnull", False),
+                                ("released_at__isnull", False),
+                                ("status", "completed"),
+                            ),
+                            models.Q(
+                                models.Q(("status", "completed"), _negated=True),
+                                ("cost__isnull", True),
+                                ("released_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="reservation_cost_at_release",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("checked_in_at__isnull", True), ("status", "reserved")),
+                            models.Q(("checked_in_at__isnull", False), ("status", "active")),
+                            ("status__in", ["completed", "cancelled", "no_show"]),
+                            _connector="OR",
+                        ),
+                        name="reservation_checked_in_when_active",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("paid", 0), models.Q(("paid__gt", 0), ("paid__lte", models.F("cost"))), _connector="OR"
+                        ),
+                        name="reservation_paid_within_cost",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "active")),
+                        fields=("plate_key",),
+                        name="reservation_plate_parked_once",
+                    ),
                 ],
             },
         ),
@@ -229,6 +404,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [models.Index(fields=["at"], name="plate_check_at")],
             },
         ),
         migrations.CreateModel(
@@ -268,6 +444,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["id"],
+                "indexes": [models.Index(fields=["received_at"], name="parking_payment_received")],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="parking_payment_positive")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -297,135 +477,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [models.Index(fields=["reservation", "-id"], name="reservation_event")],
             },
-        ),
-        migrations.CreateModel(
-            name="Spot",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("number", models.PositiveIntegerField()),
-                (
-                    "type",
-                    models.CharField(
-                        choices=[
-                            ("standard", "Standard"),
-                            ("compact", "Compact"),
-                            ("ev", "Ev"),
-                            ("accessible", "Accessible"),
-                            ("motorcycle", "Motorcycle"),
-                            ("oversize", "Oversize"),
-                        ],
-                        default="standard",
-                        max_length=10,
-                    ),
-                ),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("in_service", "In Service"),
-                            ("out_of_order", "Out Of Order"),
-                            ("retired", "Retired"),
-                        ],
-                        default="in_service",
-                        max_length=12,
-                    ),
-                ),
-                (
-                    "lot",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="spots", to="parking.lot"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["lot_id", "number"],
-            },
-        ),
-        migrations.AddField(
-            model_name="reservation",
-            name="spot",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="reservations", to="parking.spot"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lot",
-            index=models.Index(
-                condition=models.Q(("archived_at", None)), fields=["pin_code", "id"], name="lot_pin_code"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lot",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("closes_at__isnull", True), ("opens_at__isnull", True)),
-                    models.Q(
-                        ("closes_at__isnull", False),
-                        ("opens_at__isnull", False),
-                        models.Q(("opens_at", models.F("closes_at")), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="lot_opening_hours",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lot",
-            constraint=models.CheckConstraint(condition=models.Q(("default_stay_min__gt", 0)), name="lot_default_stay"),
-        ),
-        migrations.AddConstraint(
-            model_name="rate",
-            constraint=models.UniqueConstraint(fields=("lot", "version"), name="rate_version"),
-        ),
-        migrations.AddConstraint(
-            model_name="rate",
-            constraint=models.CheckConstraint(condition=models.Q(("price__gte", 0)), name="rate_price_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="rate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cap__isnull", True), ("cap__gte", 0), _connector="OR"),
-                name="rate_cap_not_negative",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="rate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("increment_min__gt", 0)), name="rate_increment_positive"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="platecheck",
-            index=models.Index(fields=["at"], name="plate_check_at"),
-        ),
-        migrations.AddIndex(
-            model_name="parkingpayment",
-            index=models.Index(fields=["received_at"], name="parking_payment_received"),
-        ),
-        migrations.AddConstraint(
-            model_name="parkingpayment",
-            constraint=models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="parking_payment_positive"),
-        ),
-        migrations.AddIndex(
-            model_name="reservationevent",
-            index=models.Index(fields=["reservation", "-id"], name="reservation_event"),
-        ),
-        migrations.AddIndex(
-            model_name="spot",
-            index=models.Index(
-                condition=models.Q(("status", "in_service")), fields=["lot", "type", "number"], name="spot_in_service"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="spot",
-            constraint=models.UniqueConstraint(fields=("lot", "number"), name="spot_number"),
-        ),
-        migrations.AddConstraint(
-            model_name="spot",
-            constraint=models.CheckConstraint(condition=models.Q(("number__gt", 0)), name="spot_number_positive"),
         ),
         migrations.AddIndex(
             model_name="reservation",
@@ -433,130 +486,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("status__in", ["reserved", "active"])),
                 fields=["spot", "starts_at"],
                 name="reservation_occupies",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(
-                condition=models.Q(("status__in", ["reserved", "active"])),
-                fields=["lot", "starts_at"],
-                name="reservation_lot_open",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(fields=["user", "-id"], name="reservation_user"),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(
-                condition=models.Q(("status__in", ["reserved", "active"])),
-                fields=["user"],
-                name="reservation_user_open",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(fields=["lot", "-id"], name="reservation_lot"),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(fields=["plate_key", "-id"], name="reservation_plate"),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(
-                condition=models.Q(("status", "reserved")), fields=["starts_at"], name="reservation_due_start"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(
-                condition=models.Q(("status", "active")), fields=["ends_at"], name="reservation_due_end"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(
-                condition=models.Q(("status", "completed")), fields=["released_at", "id"], name="reservation_released"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="reservation",
-            index=models.Index(
-                condition=models.Q(("paid__lt", models.F("cost")), ("status", "completed")),
-                fields=["lot"],
-                name="reservation_unpaid",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ends_at__gt", models.F("starts_at"))), name="reservation_forward"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("booked_until__gt", models.F("starts_at"))), name="reservation_booked_forward"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["reserved", "active"]), _negated=True),
-                    models.Q(("plate_key", ""), _negated=True),
-                    _connector="OR",
-                ),
-                name="reservation_has_plate",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("checked_in_at__isnull", False),
-                        ("cost__isnull", False),
-                        ("released_at__isnull", False),
-                        ("status", "completed"),
-                    ),
-                    models.Q(
-                        models.Q(("status", "completed"), _negated=True),
-                        ("cost__isnull", True),
-                        ("released_at__isnull", True),
-                    ),
-                    _connector="OR",
-                ),
-                name="reservation_cost_at_release",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("checked_in_at__isnull", True), ("status", "reserved")),
-                    models.Q(("checked_in_at__isnull", False), ("status", "active")),
-                    ("status__in", ["completed", "cancelled", "no_show"]),
-                    _connector="OR",
-                ),
-                name="reservation_checked_in_when_active",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("paid", 0), models.Q(("paid__gt", 0), ("paid__lte", models.F("cost"))), _connector="OR"
-                ),
-                name="reservation_paid_within_cost",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reservation",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "active")), fields=("plate_key",), name="reservation_plate_parked_once"
             ),
         ),
     ]

@@ -154,27 +154,7 @@ def book(
     wanted = Wanted(lot, spot_type, stay, parked.key, user.pk, now, at_once=starts_at is None)
     for _ in range(MOST_ATTEMPTS):
         spot = _find_spot(wanted)
-        rate = current_rate(lot)
-        reservation = Reservation(
-            reference=new_reference("PK"),
-            lot=lot,
-            spot=spot,
-            user=user,
-            vehicle=parked.vehicle,
-            plate=parked.plate,
-            plate_key=parked.key,
-            vehicle_model=parked.model,
-            vehicle_color=parked.color,
-            remarks=remarks,
-            starts_at=stay.starts_at,
-            ends_at=stay.ends_at,
-            booked_until=stay.ends_at,
-            checked_in_at=now if starts_at is None else None,
-            status=Status.ACTIVE if starts_at is None else Status.RESERVED,
-            rate=rate,
-            surcharge_percent=rate.surcharge_percent(spot.type),
-            created_at=now,
-        )
+        reservation = _drawn_up(wanted, spot, parked, user=user, remarks=remarks)
         if _insert(reservation):
             record_event(reservation, "booked", actor=user, now=now, new=reservation.status)
             if reservation.status == Status.ACTIVE:
@@ -309,6 +289,31 @@ def _find_spot(wanted: Wanted) -> Spot:
     if seen.is_over_limit:
         raise TooManyReservations(meta={"most": MOST_OPEN})
     return seen.spot
+
+
+def _drawn_up(wanted: Wanted, spot: Spot, parked: Parked, *, user: User, remarks: str) -> Reservation:
+    """Not yet written."""
+    rate = current_rate(wanted.lot)
+    return Reservation(
+        reference=new_reference("PK"),
+        lot=wanted.lot,
+        spot=spot,
+        user=user,
+        vehicle=parked.vehicle,
+        plate=parked.plate,
+        plate_key=parked.key,
+        vehicle_model=parked.model,
+        vehicle_color=parked.color,
+        remarks=remarks,
+        starts_at=wanted.stay.starts_at,
+        ends_at=wanted.stay.ends_at,
+        booked_until=wanted.stay.ends_at,
+        checked_in_at=wanted.now if wanted.at_once else None,
+        status=Status.ACTIVE if wanted.at_once else Status.RESERVED,
+        rate=rate,
+        surcharge_percent=rate.surcharge_percent(spot.type),
+        created_at=wanted.now,
+    )
 
 
 def _give_up(reservation_id: int, *, now: datetime) -> None:

@@ -3,10 +3,8 @@ here cannot be booked at the same moment."""
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +12,7 @@ from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from accounts.models import User
 from accounts.services import UnknownTimezone
+from common.clock import known_zones
 from common.errors import Conflict, Unprocessable
 from parking import caches
 from parking.models import Lot, Reservation, Spot
@@ -164,7 +163,7 @@ def _check(lot: Lot) -> None:
         lot.opens_at is not None and lot.opens_at == lot.closes_at
     ):
         raise OpeningHours(attr="opens_at")
-    if lot.timezone not in _known_timezones():
+    if lot.timezone not in known_zones():
         raise UnknownTimezone(attr="timezone")
 
 
@@ -218,8 +217,3 @@ def _facts(reservations: Iterable[Reservation]) -> list[dict[str, Any]]:
         }
         for reservation in reservations
     ]
-
-
-@cache
-def _known_timezones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())

@@ -107,8 +107,7 @@ def _mail(notification: Notification) -> MailContent | None:
     )
 
 
-# --- How the figures are shown
-# ---------------------------------------------------------------------------------------------------------------------
+# --- How the figures are shown ----------------------------------------------------------------------------------------
 
 
 def _context(month: Month) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,6 +13,7 @@ from accounts.idempotency import idempotent
 from accounts.models import Export
 from accounts.serializers.exports import ExportSerializer
 from accounts.views.exports import OwnExportViewSet
+from common.examples import sent, shown
 from parking.exports import COLUMNS, KIND
 from parking.serializers.exports import ParkingExportCreateSerializer
 
@@ -50,7 +51,7 @@ _NO_FILE = OpenApiResponse({"$ref": "#/components/schemas/Error"}, "There is no 
     retrieve=extend_schema(
         summary="Watch a parking export",
         description="`rows` and `percent` say how far it is while it is `running`.",
-        examples=[OpenApiExample("finished", value=READY, response_only=True)],
+        examples=[shown("finished", READY)],
     ),
     download=extend_schema(
         summary="Download a parking export",
@@ -72,9 +73,9 @@ class ParkingExportViewSet(OwnExportViewSet):
         "two places, and the cost are empty until the release.",
         responses={202: ExportSerializer},
         examples=[
-            OpenApiExample("as it is", value={}, request_only=True),
-            OpenApiExample("for older spreadsheets", value={"bom": True}, request_only=True),
-            OpenApiExample("asked for", value=QUEUED, response_only=True, status_codes=["202"]),
+            sent("as it is", {}),
+            sent("for older spreadsheets", {"bom": True}),
+            shown("asked for", QUEUED, status=202),
         ],
     )
     @idempotent

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -15,6 +15,7 @@ from accounts.idempotency import idempotent
 from common import clock
 from common.conditional import etag_of, is_current
 from common.errors import NotFound
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import (
     ApiViewSet,
@@ -66,26 +67,21 @@ STATION = {
     "rate": RATE,
 }
 COUNTS = {"total": 50, "free": 41, "occupied": 6, "reserved": 2, "out_of_order": 1}
-BODY = OpenApiExample("a lot", value=STATION, request_only=True)
-ROW = OpenApiExample(
+BODY = sent("a lot", STATION)
+ROW = shown(
     "a lot",
-    value={
+    {
         "id": 4,
         **STATION,
         "availability": {**COUNTS, "by_type": {"standard": COUNTS}},
         "created_at": "2025-03-01T09:30:00Z",
         "updated_at": "2025-03-01T09:30:00Z",
     },
-    response_only=True,
 )
-VERSION = OpenApiExample(
-    "a version",
-    value={"id": 31, "version": 2, **RATE, "created_at": "2025-03-01T09:30:00Z", "created_by": 7},
-    response_only=True,
-)
-SPOT = OpenApiExample(
+VERSION = shown("a version", {"id": 31, "version": 2, **RATE, "created_at": "2025-03-01T09:30:00Z", "created_by": 7})
+SPOT = shown(
     "an occupied spot",
-    value={
+    {
         "id": 812,
         "lot": 4,
         "number": 12,
@@ -104,11 +100,10 @@ SPOT = OpenApiExample(
             "is_overstay": False,
         },
     },
-    response_only=True,
 )
-CLOSE = OpenApiExample("close it", value={"is_active": False}, request_only=True)
-DEARER = OpenApiExample("a new price", value={"rate": {"price": "3.50"}}, request_only=True)
-SHRINK = OpenApiExample("fewer spots", value={"capacity": 40}, request_only=True)
+CLOSE = sent("close it", {"is_active": False})
+DEARER = sent("a new price", {"rate": {"price": "3.50"}})
+SHRINK = sent("fewer spots", {"capacity": 40})
 CHANGE_SPOT = HasPerm.of("parking.change_spot")
 
 
@@ -260,8 +255,8 @@ class LotViewSet(QuoteQuery, ListMixin, RetrieveMixin, CreateMixin, UpdateMixin,
         "spots of the same type, all of them or none, and their drivers are told; a vehicle that stands there cannot "
         "be moved. A retired spot is 409 `spot_retired`.",
         examples=[
-            OpenApiExample("a charger", value={"type": "ev"}, request_only=True),
-            OpenApiExample("a broken one", value={"out_of_order": True, "relocate": True}, request_only=True),
+            sent("a charger", {"type": "ev"}),
+            sent("a broken one", {"out_of_order": True, "relocate": True}),
             SPOT,
         ],
     ),

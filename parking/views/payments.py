@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import reading
 from parking.serializers.payments import ParkingPaymentCreateSerializer, ParkingPaymentSerializer
 from parking.services.payments import record_stay_payment
 
 CARD = {"amount": "6.00", "method": "card", "reference": "T-4711"}
-PAYMENT_BODY = OpenApiExample("by card", value=CARD, request_only=True)
-PAYMENT_ROW = OpenApiExample(
-    "a payment",
-    value={"id": 4, "reservation": 51, **CARD, "received_at": "2025-03-01T11:05:10Z", "received_by": 2},
-    response_only=True,
+PAYMENT_BODY = sent("by card", CARD)
+PAYMENT_ROW = shown(
+    "a payment", {"id": 4, "reservation": 51, **CARD, "received_at": "2025-03-01T11:05:10Z", "received_by": 2}
 )
 TakesMoney = HasPerm.of("parking.add_parkingpayment")
 

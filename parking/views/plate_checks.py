@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common import clock
+from common.examples import shown
 from common.permissions import HasPerm
 from common.views import ApiViewSet, reading
 from parking.filters.plate_checks import PlateCheckFilter
 from parking.serializers.plate_checks import PlateAnswerSerializer
 from parking.services.plate_checks import check_plate
 
-PARKED = OpenApiExample(
+PARKED = shown(
     "parked and paid for",
-    value={
+    {
         "allowed": True,
         "allowed_until": "2025-03-01T11:30:00Z",
         "is_overstay": False,
@@ -23,11 +23,10 @@ PARKED = OpenApiExample(
         "spot": {"id": 120, "number": 7, "type": "standard"},
         "reservation": 51,
     },
-    response_only=True,
 )
-NOBODY = OpenApiExample(
+NOBODY = shown(
     "not known here",
-    value={
+    {
         "allowed": False,
         "allowed_until": None,
         "is_overstay": False,
@@ -35,7 +34,6 @@ NOBODY = OpenApiExample(
         "spot": None,
         "reservation": None,
     },
-    response_only=True,
 )
 
 

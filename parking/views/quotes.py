@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common import clock
+from common.examples import shown
 from common.views import reading
 from parking.filters.quotes import QuoteFilter
 from parking.serializers.quotes import QuoteSerializer
 from parking.services.booking import MOST_STAY
 from parking.services.quotes import quote_stay
 
-QUOTE = OpenApiExample(
+QUOTE = shown(
     "29 hours and a half on a spot that costs 10 % more",
-    value={
+    {
         "lines": [
             {"label": "Full days at the daily cap", "quantity": "1.00", "unit": "24 h", "amount": "15.00"},
             {"label": "Time parked", "quantity": "6.00", "unit": "60 min", "amount": "18.00"},
@@ -27,7 +27,6 @@ QUOTE = OpenApiExample(
         "total": "33.00",
         "currency": "EUR",
     },
-    response_only=True,
 )
 
 

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.examples import sent, shown
 from common.fastlist import FastListMixin
 from common.pagination import CursorPagination
 from common.permissions import SignedIn
@@ -57,9 +58,19 @@ RESERVED = {
 ACTIVE = RESERVED | {"status": "active", "checked_in_at": "2025-03-01T09:32:05Z"}
 COMPLETED = ACTIVE | {"status": "completed", "released_at": "2025-03-01T11:04:40Z", "cost": "6.00"}
 
+CHECKED_IN = {
+    "id": 411,
+    "kind": "state",
+    "old": "reserved",
+    "new": "active",
+    "note": "",
+    "actor": 7,
+    "at": "2025-03-01T09:32:05Z",
+}
+
 
 def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
+    return shown(name, value)
 
 
 ROW = _shown("a reservation", RESERVED)
@@ -82,17 +93,16 @@ ROW = _shown("a reservation", RESERVED)
         "exactly one of `vehicle` and `plate`, when there is no plate, and for windows that make no sense: a start in "
         f"the past, an end before it, more than {booking.MOST_STAY.days} days, more than a year ahead.",
         examples=[
-            OpenApiExample("now, any plate", value={"lot": 3, "plate": "FC 2003"}, request_only=True),
-            OpenApiExample(
+            sent("now, any plate", {"lot": 3, "plate": "FC 2003"}),
+            sent(
                 "to come, a vehicle of the garage",
-                value={
+                {
                     "lot": 3,
                     "vehicle": 12,
                     "starts_at": "2025-03-01T09:30:00Z",
                     "ends_at": "2025-03-01T11:30:00Z",
                     "spot_type": "ev",
                 },
-                request_only=True,
             ),
             ROW,
         ],
@@ -149,8 +159,8 @@ class ReservationViewSet(ReservationPayments, FastListMixin, RetrieveMixin, Crea
         "second release is 409 `already_released`. Staff may release anybody's vehicle; `force` is theirs alone and "
         "wants a `reason`, which the history keeps.",
         examples=[
-            OpenApiExample("by the driver", value={}, request_only=True),
-            OpenApiExample("by staff", value={"force": True, "reason": "The vehicle has left."}, request_only=True),
+            sent("by the driver", {}),
+            sent("by staff", {"force": True, "reason": "The vehicle has left."}),
             _shown("left", COMPLETED),
         ],
     )
@@ -179,7 +189,7 @@ class ReservationViewSet(ReservationPayments, FastListMixin, RetrieveMixin, Crea
         description="On the same spot, while nobody else has it (409 `spot_taken`, with `meta.from`), and not beyond "
         "the bounds of a booking. A vehicle that was overdue is not any more.",
         examples=[
-            OpenApiExample("an hour more", value={"ends_at": "2025-03-01T12:30:00Z"}, request_only=True),
+            sent("an hour more", {"ends_at": "2025-03-01T12:30:00Z"}),
             _shown("extended", ACTIVE | {"ends_at": "2025-03-01T12:30:00Z", "booked_until": "2025-03-01T12:30:00Z"}),
         ],
     )
@@ -192,7 +202,11 @@ class ReservationViewSet(ReservationPayments, FastListMixin, RetrieveMixin, Crea
         detail=True,
         response=ReservationEventSerializer(many=True),
         pagination_class=CursorPagination,
-        schema={"summary": "Read a reservation's history", "description": "Newest first."},
+        schema={
+            "summary": "Read a reservation's history",
+            "description": "Newest first.",
+            "examples": [_shown("checked in", CHECKED_IN)],
+        },
     )
     def events(self, request: Request, pk: int) -> Response:
         return self.listing(self.get_object().events.all(), ReservationEventSerializer)

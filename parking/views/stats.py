@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common import clock
+from common.examples import shown
 from common.permissions import HasPerm
 from common.views import ApiViewSet, conditional, reading
 from parking import caches
@@ -50,9 +50,9 @@ class StatisticsViewSet(ApiViewSet):
             "summary": "Read how full lots were",
             "description": "Vehicles count from check-in to release, those that have not left until now. " + ABOUT,
             "examples": [
-                OpenApiExample(
+                shown(
                     "a day",
-                    value={
+                    {
                         **PERIOD,
                         "spots": 50,
                         "buckets": [
@@ -66,7 +66,6 @@ class StatisticsViewSet(ApiViewSet):
                             }
                         ],
                     },
-                    response_only=True,
                 )
             ],
         },
@@ -83,9 +82,9 @@ class StatisticsViewSet(ApiViewSet):
             "summary": "Read what lots earned",
             "description": "Stays count where they ended, payments where they were received. " + ABOUT,
             "examples": [
-                OpenApiExample(
+                shown(
                     "a day",
-                    value={
+                    {
                         **PERIOD,
                         "currencies": [
                             {
@@ -96,7 +95,6 @@ class StatisticsViewSet(ApiViewSet):
                             }
                         ],
                     },
-                    response_only=True,
                 )
             ],
         },

@@ -72,6 +72,11 @@ def test_four_workers_finish_it_once(export, folder):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.fault(
+    "F21",
+    "ENOSPC, EDQUOT, EFBIG when the file is made sure of",
+    expected="`no space`, no part left, the next export works",
+)
 def test_a_full_disk_fails_the_export_and_leaves_nothing(number, export, folder, user):
     with mock.patch("os.fsync", side_effect=OSError(number, os.strerror(number))):
         assert not run(export)
@@ -95,6 +100,9 @@ def test_an_unexpected_error_is_tried_again_and_then_given_up(export, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["claimed", "1", "3", "5", "replaced"])
+@pytest.mark.fault(
+    "F18", "SIGKILL at each step of an export", expected="the next worker writes one whole file, mailed once"
+)
 def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(where, export, folder):
     kill_worker(export, where, folder=folder)
     assert not run(export)  # Its lease still runs.
@@ -108,6 +116,7 @@ def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(where, export
     assert Notification.objects.filter(kind="export_ready").count() == 1
 
 
+@pytest.mark.fault("F32", "an export whose worker dies each time", expected="failed after five attempts")
 def test_an_export_that_kills_every_worker_is_given_up(export, user):
     Export.objects.update(status=Status.RUNNING, attempts=MOST_ATTEMPTS, lease_until=timezone.now())
     assert due_exports(now=database_now() + LEASE) == []

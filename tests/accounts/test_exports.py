@@ -15,6 +15,7 @@ from accounts.exports import ExportRunning, UnknownExport, request_export, run_e
 from accounts.models import Export, Notification
 from common.clock import database_now
 from tests.accounts.exporters import KIND, RESTRICTED_KIND
+from tests.accounts.keys import program
 
 pytestmark = pytest.mark.django_db
 URL = "/api/exports"
@@ -34,6 +35,13 @@ def ready(user) -> Export:
     assert run_export(export_id=export.pk, now=database_now())
     export.refresh_from_db()
     return export
+
+
+def status_of_download(client: Any, export_id: str) -> int:
+    answer = client.get(f"{URL}/{export_id}/download")
+    if answer.streaming:
+        b"".join(answer.streaming_content)  # To the end, which closes the file.
+    return answer.status_code
 
 
 def ask(client: Any, **body: Any) -> Any:
@@ -111,6 +119,24 @@ def test_a_permission_withdrawn_since_closes_it_again(user):
     assert not run_export(export_id=export.pk, now=database_now())
     export.refresh_from_db()
     assert export.status == Export.Status.FAILED
+
+
+def test_a_permission_withdrawn_since_closes_its_file(make_user, as_user):
+    insider = make_user(perms=["accounts.approve_sellerprofile"])
+    export_id = ask(as_user(insider), kind=RESTRICTED_KIND).json()["id"]
+    assert run_export(export_id=export_id, now=database_now())
+    assert status_of_download(as_user(insider), export_id) == 200
+    insider.user_permissions.clear()
+    refused = as_user(insider).get(f"{URL}/{export_id}/download")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (403, "permission_denied")
+
+
+def test_an_api_key_opens_no_file_that_it_could_not_ask_for(make_user, as_user):
+    insider = make_user(perms=["accounts.approve_sellerprofile"])
+    export_id = ask(as_user(insider), kind=RESTRICTED_KIND).json()["id"]
+    assert run_export(export_id=export_id, now=database_now())
+    assert status_of_download(program(insider), export_id) == 403
+    assert status_of_download(program(insider, "accounts.approve_sellerprofile"), export_id) == 200
 
 
 def test_the_owner_downloads_the_file(ready, user, as_user):

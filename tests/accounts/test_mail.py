@@ -110,6 +110,7 @@ def test_who_unsubscribed_or_left_since_gets_no_mail(user, other_user):
     assert {unsubscribed.mail_status, left.mail_status} == {Status.NONE}
 
 
+@pytest.mark.fault("F29", "no connection to the mail server", expected="tried again after 1, 5, 15 and 60 minutes")
 def test_a_server_that_is_down_is_tried_again_with_growing_pauses(user):
     row = tell(user)
     with mock.patch.object(EmailBackend, "open", side_effect=ConnectionRefusedError("no one")):

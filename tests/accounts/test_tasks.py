@@ -23,6 +23,7 @@ from accounts.models import (
 )
 from accounts.notifications import notify
 from common import doorbell
+from common.circuit import Circuit
 from tests.accounts.exporters import KIND
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +100,7 @@ def test_the_daily_clean_up_deletes_what_has_no_effect_any_more(user):
 
 
 def test_a_broker_that_is_down_costs_nothing_but_time(user, monkeypatch, django_capture_on_commit_callbacks):
-    monkeypatch.setattr(doorbell._Circuit, "opens_at", 0.0)
+    monkeypatch.setattr(doorbell, "broker", Circuit("broker", event="doorbell"))
     with mock.patch("celery.app.base.Celery.send_task", side_effect=ConnectionError("no broker")) as send:
         for number in range(3):
             with django_capture_on_commit_callbacks(execute=True):
@@ -111,7 +112,7 @@ def test_a_broker_that_is_down_costs_nothing_but_time(user, monkeypatch, django_
 def test_the_doorbell_rings_after_the_commit_and_not_after_a_rollback(
     user, django_capture_on_commit_callbacks, monkeypatch
 ):
-    monkeypatch.setattr(doorbell._Circuit, "opens_at", 0.0)
+    monkeypatch.setattr(doorbell, "broker", Circuit("broker", event="doorbell"))
     with mock.patch("celery.app.base.Celery.send_task") as send, django_capture_on_commit_callbacks(execute=True):
         row = notify(user=user, kind="export_ready", title="Ready")
         send.assert_not_called()

@@ -10,8 +10,16 @@ from django.urls import reverse
 
 from accounts.models import User
 from tests.conftest import MakeUser
-from tests.workshop.factories import CustomerFactory, JobFactory, PartFactory, ProductFactory, TicketFactory
-from workshop.models import Customer, Part, PriceProposal, ServiceTicket, StockAudit, TicketEvent
+from tests.workshop.factories import (
+    CustomerFactory,
+    JobFactory,
+    PartFactory,
+    ProductFactory,
+    SupplierFactory,
+    TicketFactory,
+)
+from tests.workshop.test_ticket_states import used_ticket
+from workshop.models import Customer, Part, PriceProposal, PurchaseOrder, ServiceTicket, StockAudit, TicketEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +70,34 @@ def test_a_ticket_moves_by_its_commands_only(advisor: Client) -> None:
     assert "open jobs, odometer out missing, no mechanic, not reviewed" in refused.content.decode()
     ticket.refresh_from_db()
     assert ticket.status == ServiceTicket.Status.IN_PROGRESS
+
+
+def test_a_ticket_is_cancelled_with_what_became_of_used_parts(advisor: Client) -> None:
+    ticket, used, _ = used_ticket()
+    cancel = reverse("admin:workshop_serviceticket_cancel", args=[ticket.pk])
+    assert f"Cancel: {ticket}?" in advisor.get(cancel).content.decode()
+    refused = advisor.post(cancel, {"reason": "Sold.", "consumed_parts": ""}).content.decode()
+    assert "Parts of this ticket were used." in refused
+    assert 'value="Sold."' in refused
+    assert "Select a valid choice" in advisor.post(cancel, {"consumed_parts": "kept"}).content.decode()
+    ticket.refresh_from_db()
+    assert ticket.status != ServiceTicket.Status.CANCELLED
+    advisor.post(cancel, {"reason": "Sold.", "consumed_parts": "return"})
+    ticket.refresh_from_db()
+    used.refresh_from_db()
+    assert (ticket.status, used.stock) == (ServiceTicket.Status.CANCELLED, "returned")
+    assert ticket.events.get(kind="status").note == "Sold."
+
+
+def test_an_order_is_cancelled_when_it_is_meant(advisor: Client) -> None:
+    order = PurchaseOrder.objects.create(supplier=SupplierFactory())
+    cancel = reverse("admin:workshop_purchaseorder_cancel", args=[order.pk])
+    advisor.get(cancel)
+    order.refresh_from_db()
+    assert order.status == PurchaseOrder.Status.DRAFT
+    advisor.post(cancel)
+    order.refresh_from_db()
+    assert order.status == PurchaseOrder.Status.CANCELLED
 
 
 def test_a_price_is_accepted_from_the_list(advisor: Client) -> None:

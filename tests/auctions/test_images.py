@@ -325,6 +325,7 @@ def test_the_sweep_finds_a_photo_whose_ring_was_lost(listing: Listing, monkeypat
     assert ListingImage.objects.get(pk=image.pk).status == "ready"
 
 
+@pytest.mark.fault("F30", "the store away while a photo is processed", expected="three attempts, then failed")
 def test_a_storage_that_is_away_costs_an_attempt_and_the_third_is_the_last(
     listing: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

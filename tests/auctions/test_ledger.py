@@ -443,9 +443,10 @@ def test_the_number_of_queries_does_not_grow(sale: Sale, django_assert_num_queri
 
 def test_the_home_of_finance_says_whether_it_adds_up(make_user: MakeUser, sale: Sale) -> None:
     from auctions.admin.dashboard import ledger_panel
+    from common.dashboard import Visit
 
     def shown() -> tuple[Any, bool]:
-        (figure,) = ledger_panel(NOW)
+        (figure,) = ledger_panel(Visit(None, NOW))
         return figure.value, figure.alarm
 
     assert shown() == ("none yet", False)

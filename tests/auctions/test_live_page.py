@@ -95,6 +95,15 @@ def test_requests_are_limited(settings: Any) -> None:
     assert [page_of(auction).status_code for _ in range(2)] == [200, 429]
 
 
+def test_whoever_is_signed_in_stays_so_under_the_limits(settings: Any) -> None:
+    settings.DISABLE_THROTTLES = False
+    settings.RATE_LIMITS = settings.RATE_LIMITS | {"anonymous": "1/day"}
+    auction, bidder = AuctionFactory(), BidderFactory()
+    for text in [page_of(auction, bidder).content.decode() for _ in range(2)]:
+        assert bidder.email in text
+        assert '<form id="bid"' in text
+
+
 def test_a_session_bids_with_the_header_and_not_without() -> None:
     """Looking for the token in the body would take it from the view."""
     auction, careful = AuctionFactory(), Client(enforce_csrf_checks=True)

@@ -73,7 +73,7 @@ OTHER: dict[type[models.Field], Any] = {
     models.JSONField: {"z": 1},
     models.DateTimeField: datetime(2001, 1, 1, tzinfo=UTC),
     models.ForeignKey: 987_654,
-    models.IntegerField: 9,
+    models.IntegerField: 31_987,
 }
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -16,6 +17,7 @@ from auctions.services.payments import end_stale
 from tests.answers import error
 from tests.auctions.factories import OrderFactory, PaymentFactory
 from tests.auctions.paying import FINANCE, TOTAL, invoice_for, pay
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +78,24 @@ def test_a_wire_needs_its_reference(finance_client: APIClient, invoice: Invoice)
         422, "reference_required", "reference",
     )  # fmt: skip
     assert not Payment.objects.exists()
+
+
+def test_a_wire_is_recorded_once(finance_client: APIClient, invoice: Invoice) -> None:
+    first = wire(finance_client, invoice, "300.00").json()["id"]
+    again = wire(finance_client, invoice, "300.00")
+    assert (again.status_code, error(again)["code"], error(again)["attr"]) == (409, "duplicate_payment", "reference")
+    assert error(again)["meta"] == {"existing_id": first}
+    assert figures(invoice)[1] == Decimal("300.00")
+    assert wire(finance_client, invoice, "301.00").status_code == 201
+    assert wire(finance_client, invoice, "300.00", reference="WIRE 2").status_code == 201
+    elsewhere = invoice_for(UserFactory())
+    assert wire(finance_client, elsewhere, "300.00").status_code == 201
+
+
+def test_the_database_refuses_a_wire_twice(invoice: Invoice) -> None:
+    PaymentFactory(order=invoice.order, provider="manual", reference="WIRE 1", amount=Decimal("5.00"))
+    with pytest.raises(IntegrityError, match=r"sale_payment_wire|UNIQUE"), transaction.atomic():
+        PaymentFactory(order=invoice.order, provider="manual", reference="WIRE 1", amount=Decimal("5.00"))
 
 
 def test_the_order_remembers_who_took_which_payment(finance_client: APIClient, invoice: Invoice) -> None:

@@ -157,6 +157,20 @@ def test_who_asked_does_not_approve_above_the_limit(client: APIClient, finance: 
     assert figures(payment) == ("324.99", "1000.01", "1000.01")
 
 
+def test_a_large_refund_in_small_parts_is_a_large_one(client: APIClient, finance: User, settings: Any) -> None:
+    settings.REFUND_APPROVAL_LIMIT = Decimal("500.00")
+    payment = paid()
+    parts = [requested(payment, "250.00", by=finance) for _ in range(3)]
+    statuses_seen = [client.post(f"{URL}/{part.pk}/approve").status_code for part in parts]
+    assert statuses_seen == [200, 200, 403]
+    rejected = client.post(f"{URL}/{parts[2].pk}/reject", {"reason": "Too much."}, format="json")
+    assert rejected.status_code == 200
+    assert client.post(f"{URL}/{requested(payment, '0.01', by=finance).pk}/approve").status_code == 403
+    others = requested(payment, "400.00", by=UserFactory())
+    assert client.post(f"{URL}/{others.pk}/approve").status_code == 200
+    assert client.post(f"{URL}/{requested(paid(), '500.00', by=finance).pk}/approve").status_code == 200
+
+
 def test_who_asked_may_reject_above_the_limit(client: APIClient, finance: User) -> None:
     refund = requested(paid(), "1000.00", by=finance)
     answer = client.post(f"{URL}/{refund.pk}/reject", {"reason": "A mistake."}, format="json")

@@ -16,6 +16,7 @@ from accounts.models import User
 from auctions.admin import dashboard
 from auctions.models import Auction, InvoiceLine, Order, Payout, TitleTransfer
 from auctions.services.reports import REPORTS, Period, rows_of, totals_of
+from common.dashboard import Visit
 from tests.auctions.factories import AuctionFactory, BidderFactory, InvoiceFactory, OrderFactory
 from tests.conftest import MakeUser
 
@@ -280,7 +281,7 @@ def test_the_charts_of_finance() -> None:
     TitleTransfer.objects.create(
         order=order, status="completed", created_at=OCTOBER, completed_at=OCTOBER + timedelta(days=20), due_at=NOVEMBER
     )
-    charts = {chart.title: chart for chart in dashboard.reports_panel(datetime(2026, 11, 26, tzinfo=UTC))}
+    charts = {chart.title: chart for chart in dashboard.reports_panel(Visit(None, datetime(2026, 11, 26, tzinfo=UTC)))}
     assert list(charts) == [
         "Sell-through and price of reserve, percent",
         "Bids per lot",

@@ -65,6 +65,11 @@ def test_the_secret_stays_here(seller: APIClient, listing: Listing) -> None:
     assert SECRET not in ask(seller, listing).content.decode()
 
 
+@pytest.mark.fault(
+    "F30",
+    "the bucket out of reach while a form for an upload is asked for",
+    expected="the usual answer: it is signed here",
+)
 def test_asking_needs_no_storage(seller: APIClient, listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("asked the bucket")
@@ -160,6 +165,7 @@ def test_the_store_tells_what_is_there(bucket: Any) -> None:
     assert keys(bucket) == set()
 
 
+@pytest.mark.fault("F30", "the bucket away when an upload is confirmed", expected="503, no secret in answer or log")
 def test_a_bucket_that_is_away_is_503_and_no_secret_is_told(
     seller: APIClient, listing: Listing, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,7 @@ from auctions.services import telling
 from auctions.services.auctions import lower_reserve
 from auctions.services.closing import close_auction
 from auctions.stream.frames import event_frame, snapshot_frame
+from tests.answers import pages
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory
 from tests.auctions.trust import bid, closed
 from tests.security.document import Operation, operations
@@ -30,7 +31,7 @@ RESERVE, LOWERED = "7777.13", "7000.11"
 MAXIMUM, RAISED = "5555.17", "6666.19"
 BETWEEN = ("6000", "7500")  # Of the two maxima, and of the two reserves.
 SECRETS = (RESERVE, LOWERED, MAXIMUM, RAISED)
-MOMENTS = ("server_time", "generated_at")
+MOMENTS = ("server_time", "generated_at", "issued_at")
 ABOUT = ("/api/auctions", "/api/vehicles", "/api/bids", "/api/watchlist", "/api/saved-searches", "/api/notifications")
 ALSO = ("GET /api/auth/me/export", "GET /api/orders", "GET /api/clock")
 FREE_HEADERS = {"Date", "X-Request-ID", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -91,7 +92,9 @@ class _Facts(dict[str, Any]):
 
 
 def text_of(answer: Any) -> str:
-    """The body."""
+    """The body; of a PDF what is to be read in it."""
+    if answer["Content-Type"] == "application/pdf":
+        return "".join(pages(answer.content))
     if not answer.streaming:
         return str(answer.content.decode())
     with closing(answer):

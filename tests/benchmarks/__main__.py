@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import time
 from collections.abc import Callable
 
-from tests.benchmarks import bench_bids, bench_bookings, bench_csv, bench_depth, bench_detail, bench_lists, bench_sync
-from tests.benchmarks.harness import FULL, QUICK, Effort
+from tests.benchmarks import (
+    bench_bids,
+    bench_bookings,
+    bench_csv,
+    bench_detail,
+    bench_extras,
+    bench_fast_lists,
+    bench_growth,
+    bench_lists,
+    bench_sync,
+    bench_writes,
+)
+from tests.benchmarks.harness import FULL, QUICK, Effort, template
 from tests.benchmarks.report import Figure, figures_table, machine
 
 BENCHES: dict[str, Callable[[Effort], list[Figure]]] = {
     "lists": bench_lists.run,
     "detail": bench_detail.run,
-    "depth": bench_depth.run,
+    "fast-lists": bench_fast_lists.run,
+    "extras": bench_extras.run,
+    "growth": bench_growth.run,
     "sync": bench_sync.run,
     "bookings": bench_bookings.run,
     "bids": bench_bids.run,
+    "writes": bench_writes.run,
     "csv": bench_csv.run,
 }
 
@@ -35,9 +50,12 @@ def main() -> None:
     unknown = set(names) - set(BENCHES)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    print(machine())
-    figures = [figure for name in names for figure in BENCHES[name](effort)]
-    print(f"\n{machine()}\n\n{figures_table(figures)}")
+    began = time.monotonic()
+    with template():
+        for name in names:
+            print(f"\n# {name}\n\n{machine()}", flush=True)
+            print(f"\n{figures_table(BENCHES[name](effort))}", flush=True)
+    print(f"\n{(time.monotonic() - began) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":

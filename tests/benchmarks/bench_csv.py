@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-
-from tests.benchmarks import harness
-from tests.benchmarks.harness import Effort
+from tests.benchmarks.harness import Effort, dearer, loaded
 from tests.benchmarks.report import Figure
 
 
 def run(effort: Effort) -> list[Figure]:
-    rows, rounds = effort.depth_rows, max(2, effort.rounds // 2)
-    with harness.database("bench_csv") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
-        env = os.environ | harness.environment(url, folder) | {"LOG_LEVEL": "WARNING"}
-        command = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.csv_load",
-            str(rows),
-            str(rounds),
-            folder,
-        ]
-        done = subprocess.run(command, env=env, cwd=harness.ROOT, check=True, stdout=subprocess.PIPE)
-    answer = json.loads(done.stdout)
+    rows = effort.depth_rows
+    answer = loaded("csv_load", rows, max(2, effort.rounds // 2))
     seen = answer["rounds"]
 
     def ratio(name: str, what: str = "cpu") -> float:
-        pairs = zip(seen[name], seen["ours"], strict=True)
-        return statistics.median(theirs[what] / ours[what] for theirs, ours in pairs)
+        return dearer(seen[name], seen["ours"], what)
 
     def figure(title: str, name: str, unit: str = "x", goal: float | None = None) -> Figure:
         note = f"processor time; on the clock {ratio(name, 'clock'):.3g} {unit}".rstrip()

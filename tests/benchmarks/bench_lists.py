@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.benchmarks import harness
-from tests.benchmarks.harness import Bench, Effort, Running, Sample
+from tests.benchmarks.harness import Bench, Case, Effort, Running, Sample
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.servers import DRF, EXPERT, FASTAPI, FLASK, FORECOURT, LIMITED, RAW, Server
 
@@ -39,7 +39,7 @@ def _page(bench: Bench, targets: list[Running], limit: int, effort: Effort) -> d
 def compare(bench: Bench, targets: list[Running], path: str, title: str, effort: Effort) -> dict[str, list[Sample]]:
     """Check that all answer alike, measure in alternation, print the medians."""
     harness.check_agreement({t.server.name: harness.fetch(t, path, bench.token) for t in targets})
-    samples = harness.alternate(targets, path, bench.token, effort)
+    samples = harness.alternate({t.server.name: Case(t, path, bench.token) for t in targets}, effort)
     print(f"\n{title}: {path}\n")
     head = (title, "app us", "PostgreSQL us", "CPU us", "x Forecourt", "req/s", "p50 ms")
     print(table(head, [_row(t.server, samples) for t in targets]))

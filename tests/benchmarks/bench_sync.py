@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 from typing import Any
 
-from tests.benchmarks import harness
-from tests.benchmarks.harness import Effort
+from tests.benchmarks.harness import Effort, dearer, loaded
 from tests.benchmarks.report import Figure
 
 ROWS = 50_000
@@ -19,11 +13,7 @@ ROWS = 50_000
 
 def run(effort: Effort) -> list[Figure]:
     rows = min(ROWS, effort.rows // 2)
-    with harness.database("bench_sync") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
-        env = os.environ | harness.environment(url, folder) | {"LOG_LEVEL": "WARNING"}
-        command = [sys.executable, "-m", "tests.benchmarks.sync_load", str(rows), str(max(2, effort.rounds // 2))]
-        done = subprocess.run(command, env=env, cwd=harness.ROOT, check=True, stdout=subprocess.PIPE)
-    seen = json.loads(done.stdout)
+    seen = loaded("sync_load", rows, max(2, effort.rounds // 2))
     first, again = seen["first"], seen["again"]
     return [
         _figure(f"first load of {rows:,} rows, bulk_create over ours", first, "bulk_create", 3),
@@ -38,11 +28,8 @@ def run(effort: Effort) -> list[Figure]:
 
 
 def _figure(name: str, seen: dict[str, list[Any]], other: str, goal: float) -> Figure:
-    def ratio(what: str) -> float:
-        pairs = zip(seen[other], seen["ours"], strict=True)
-        return statistics.median(theirs[what] / ours[what] for theirs, ours in pairs)
-
-    return Figure(name, ratio("cpu"), goal=goal, note=f"processor time; on the clock {ratio('clock'):.3g} x")
+    of, to = seen[other], seen["ours"]
+    return Figure(name, dearer(of, to), goal=goal, note=f"processor time; on the clock {dearer(of, to, 'clock'):.3g} x")
 
 
 def _median(rounds: list[dict[str, float]], name: str) -> float:

@@ -12,24 +12,25 @@ import os
 import random
 import secrets
 import sys
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import django
-import psutil
 from django.db import connection, transaction
+
+from common.prepared import _cursor_of
+from tests.benchmarks.crew import THREADS, Crew, Figures, analyze
+from tests.benchmarks.harness import in_turns
 
 if TYPE_CHECKING:
     from accounts.models import User
     from auctions.models import Auction
 
-THREADS = 4
 USERS = 60
 SPREAD = 100  # Auctions of the workload that spreads its bids.
 # A proxy bid as one statement: judged by its own WHERE, priced by its own CASE, with all the rows that ours writes too.
@@ -171,66 +172,9 @@ def orm(attempt: Attempt) -> bool:
 
 def bare(attempt: Attempt) -> bool:
     """One statement by psycopg, prepared, committed by itself."""
-    cursor = connection.connection.prepared_cursor
+    cursor = _cursor_of(connection.connection)
     facts = {"user": attempt.user.pk, "auction": attempt.auction.pk, "amount": attempt.amount, "id": uuid.uuid4()}
     return cursor.execute(BARE, facts).fetchone() is not None
-
-
-class Crew:
-    """Threads that wait with an open connection until all shall begin, and again until their meter is read."""
-
-    def __init__(self, job: Callable[[Attempt], bool], work: Iterator[Attempt]) -> None:
-        self._job, self._work, self._next = job, work, threading.Lock()
-        self._threads = 1 if job is bare else THREADS
-        self._barrier = threading.Barrier(self._threads + 1)
-        self._backends: list[psutil.Process] = []
-        self._failures: list[BaseException] = []
-        self.accepted = 0
-
-    def run(self) -> dict[str, float]:
-        threads = [threading.Thread(target=self._take_part) for _ in range(self._threads)]
-        for thread in threads:
-            thread.start()
-        self._barrier.wait()
-        cpu, clock = self._cpu(), time.perf_counter()
-        self._barrier.wait()
-        self._barrier.wait()
-        cpu, clock = self._cpu() - cpu, time.perf_counter() - clock
-        self._barrier.wait()
-        for thread in threads:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
-        return {"cpu": cpu, "clock": clock, "accepted": self.accepted}
-
-    def _cpu(self) -> float:
-        times = [process.cpu_times() for process in self._backends]
-        return time.process_time() + sum(spent.user + spent.system for spent in times)
-
-    def _take_part(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            self._backends.append(psutil.Process(cursor.fetchone()[0]))
-        if self._job is bare:
-            from django.db.backends.postgresql.base import ServerBindingCursor
-
-            connection.connection.prepared_cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
-        self._barrier.wait()
-        self._barrier.wait()
-        try:
-            while (attempt := self._take()) is not None:
-                if self._job(attempt):
-                    with self._next:
-                        self.accepted += 1
-        except Exception as error:
-            self._failures.append(error)
-        self._barrier.wait()
-        self._barrier.wait()
-        connection.close()
-
-    def _take(self) -> Attempt | None:
-        with self._next:
-            return next(self._work, None)
 
 
 def make_auctions(count: int) -> list[Auction]:
@@ -282,24 +226,15 @@ def make_bidders() -> list[User]:
 
 
 def main(count: int, rounds: int) -> None:
-    from django.core.management import call_command
+    jobs: dict[str, Callable[[Attempt], bool]] = {"ours": ours, "orm": orm, "bare": bare}
 
-    call_command("migrate", verbosity=0, interactive=False)
-    jobs: dict[str, Callable[[Attempt], Any]] = {"ours": ours, "orm": orm, "bare": bare}
-    seen: dict[str, dict[str, list[dict[str, float]]]] = {
-        load: {name: [] for name in jobs} for load in ("hot", "spread")
-    }
-    names = list(jobs)
-    for number in range(-1, rounds):  # The first round warms up.
-        shift = number % len(names)
-        for load, auctions in (("hot", 1), ("spread", SPREAD)):
-            for name in (*names[shift:], *names[:shift]):
-                work = attempts(make_auctions(auctions), make_bidders(), count)
-                with connection.cursor() as cursor:  # As autovacuum would, a minute later.
-                    cursor.execute("ANALYZE")
-                figures = Crew(jobs[name], iter(work)).run()
-                if number >= 0:
-                    seen[load][name].append(figures)
+    def measure(auctions: int, name: str) -> Figures:
+        work = attempts(make_auctions(auctions), make_bidders(), count)
+        analyze()
+        return Crew(jobs[name], work, threads=1 if name == "bare" else THREADS).run()
+
+    loads = {"hot": 1, "spread": SPREAD}
+    seen = {load: in_turns(list(jobs), rounds, partial(measure, auctions)) for load, auctions in loads.items()}
     sys.stdout.write(json.dumps(seen))
 
 

@@ -12,22 +12,22 @@ import os
 import random
 import secrets
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import django
-import psutil
 from django.db import connection, transaction
+
+from tests.benchmarks.crew import Crew, Figures, analyze
+from tests.benchmarks.harness import in_turns
 
 if TYPE_CHECKING:
     from accounts.models import User
     from parking.models import Lot, Spot
 
-THREADS = 4
 SPOTS = 50
 USERS = 60
 DOUBLE = """
@@ -48,9 +48,9 @@ class Attempt:
     ends_at: datetime
 
 
-def attempts(lot: Lot, users: Sequence[User], count: int) -> list[Attempt]:
-    """The same stays for each contender: of one to four hours, tomorrow."""
-    source, midnight = random.Random(4), datetime.now(tz=UTC).replace(hour=0, minute=0) + timedelta(days=1)
+def attempts(lot: Lot, users: Sequence[User], count: int, *, day: int = 1) -> list[Attempt]:
+    """The same stays for each contender: of one to four hours, tomorrow or so many days from now."""
+    source, midnight = random.Random(4), datetime.now(tz=UTC).replace(hour=0, minute=0) + timedelta(days=day)
     made = []
     for _ in range(count):
         starts_at = midnight + timedelta(minutes=15 * source.randrange(80))
@@ -128,87 +128,28 @@ def _create(attempt: Attempt, spot: Spot | None) -> None:
     ReservationEvent.objects.create(reservation=reservation, kind="booked", new="reserved", actor=attempt.user)
 
 
-class Crew:
-    """Threads that wait with an open connection until all shall begin, and again until their meter is read."""
+def unless_full(job: Callable[[Attempt], None], attempt: Attempt) -> bool:
+    """Whether there was a spot."""
+    from parking.services.booking import LotFull
 
-    def __init__(self, job: Callable[[Attempt], None], work: Iterator[Attempt]) -> None:
-        self._job, self._work, self._next = job, work, threading.Lock()
-        self._barrier = threading.Barrier(THREADS + 1)
-        self._backends: list[psutil.Process] = []
-        self._failures: list[BaseException] = []
-        self.booked = 0
-
-    def run(self) -> dict[str, float]:
-        threads = [threading.Thread(target=self._take_part) for _ in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        self._barrier.wait()
-        cpu, clock = self._cpu(), time.perf_counter()
-        self._barrier.wait()
-        self._barrier.wait()
-        cpu, clock = self._cpu() - cpu, time.perf_counter() - clock
-        self._barrier.wait()
-        for thread in threads:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
-        return {"cpu": cpu, "clock": clock, "booked": self.booked}
-
-    def _cpu(self) -> float:
-        times = [process.cpu_times() for process in self._backends]
-        return time.process_time() + sum(spent.user + spent.system for spent in times)
-
-    def _take_part(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            self._backends.append(psutil.Process(cursor.fetchone()[0]))
-        self._barrier.wait()
-        self._barrier.wait()
-        try:
-            self._book_all()
-        except Exception as error:
-            self._failures.append(error)
-        self._barrier.wait()
-        self._barrier.wait()
-        connection.close()
-
-    def _book_all(self) -> None:
-        from parking.services.booking import LotFull
-
-        while (attempt := self._take()) is not None:
-            try:
-                self._job(attempt)
-            except LotFull:
-                continue
-            with self._next:
-                self.booked += 1
-
-    def _take(self) -> Attempt | None:
-        with self._next:
-            return next(self._work, None)
+    try:
+        job(attempt)
+    except LotFull:
+        return False
+    return True
 
 
 def main(count: int, rounds: int) -> None:
-    from django.core.management import call_command
+    from tests.benchmarks.parking_rows import make_lots, make_users
 
-    from accounts.models import User
-    from tests.benchmarks.parking_rows import make_lots
-
-    call_command("migrate", verbosity=0, interactive=False)
     jobs = {"ours": ours, "spot_by_spot": spot_by_spot, "one_query": one_query}
-    seen: dict[str, list[dict[str, float]]] = {name: [] for name in jobs}
-    names = list(jobs)
-    for number in range(-1, rounds):  # The first round warms up.
-        shift = number % len(names)
-        for name in (*names[shift:], *names[:shift]):
-            stamp = secrets.token_hex(4)
-            users = User.objects.bulk_create([User(email=f"{stamp}-{n}@example.com") for n in range(USERS)])
-            (lot,) = make_lots(1, SPOTS)
-            with connection.cursor() as cursor:  # As autovacuum would, a minute later.
-                cursor.execute("ANALYZE")
-            figures = Crew(jobs[name], iter(attempts(lot, users, count))).run()
-            if number >= 0:
-                seen[name].append(figures)
+
+    def measure(name: str) -> Figures:
+        (lot,), users = make_lots(1, SPOTS), make_users(USERS)
+        analyze()
+        return Crew(partial(unless_full, jobs[name]), attempts(lot, users, count)).run()
+
+    seen = in_turns(list(jobs), rounds, measure)
     with connection.cursor() as cursor:
         cursor.execute(DOUBLE)
         (double,) = cursor.fetchone()

@@ -1,5 +1,5 @@
 """The measured half of the CSV benchmark, in a process that has Django set up for the benchmark's database:
-`python -m tests.benchmarks.csv_load ROWS ROUNDS FOLDER` prints one JSON object.
+`python -m tests.benchmarks.csv_load ROWS ROUNDS` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import django
-import psutil
 from django.db import connection
+
+from tests.benchmarks.crew import backend
+from tests.benchmarks.meter import seconds_of
 
 SLOW = ("iterator", "values")
 SAMPLE = 50_000  # Rows that the slow ones get; their price per row does not depend on their number.
 CHUNK = 2000
-MIB = 1024 * 1024
 
 
 class Psql:
@@ -52,21 +53,13 @@ class Psql:
 @contextmanager
 def metered(pids: tuple[int, ...], rows: int, into: list[dict[str, float]]) -> Iterator[None]:
     """Append the price of one row: processor seconds of the processes, and seconds on the clock."""
-    processes = [psutil.Process(pid) for pid in pids]
-    cpu, clock = _seconds(processes), time.perf_counter()
+    cpu, clock = sum(map(seconds_of, pids)), time.perf_counter()
     yield
-    into.append({"cpu": (_seconds(processes) - cpu) / rows, "clock": (time.perf_counter() - clock) / rows})
-
-
-def _seconds(processes: list[psutil.Process]) -> float:
-    times = [process.cpu_times() for process in processes]
-    return sum(time.user + time.system for time in times)
+    into.append({"cpu": (sum(map(seconds_of, pids)) - cpu) / rows, "clock": (time.perf_counter() - clock) / rows})
 
 
 def own_pids() -> tuple[int, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return os.getpid(), int(cursor.fetchone()[0])
+    return os.getpid(), backend()
 
 
 def iterator_and_csv(user: Any, path: Path, limit: int) -> None:
@@ -108,7 +101,7 @@ def values_and_csv(user: Any, path: Path, limit: int) -> None:
     from parking.exports import COLUMNS, PARKING
 
     with path.open("wb") as file:
-        file.write(csvfile._line(column.title for column in COLUMNS))
+        file.write(csvfile.csv_line(column.title for column in COLUMNS))
         csvfile._iterate(PARKING.rows(user, {})[:limit], COLUMNS, file, lambda _rows: None)
 
 
@@ -145,11 +138,14 @@ def bare_cells(user: Any) -> str:
 def peak_over_idle(job: Callable[[], object]) -> float:
     """MiB that this process needs at most during the job, over what it holds before."""
     Path("/proc/self/clear_refs").write_text("5")
-    before = psutil.Process().memory_info().rss
+    before = _kibibytes("VmRSS")
     job()
-    status = Path("/proc/self/status").read_text()
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    return (peak * 1024 - before) / MIB
+    return (_kibibytes("VmHWM") - before) / 1024
+
+
+def _kibibytes(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def digest(path: Path, lines: int) -> str:
@@ -163,16 +159,16 @@ def digest(path: Path, lines: int) -> str:
 
 def main(rows: int, rounds: int, folder: Path) -> None:
     from django.conf import settings
-    from django.core.management import call_command
 
     from accounts.models import User
     from tests.benchmarks.parking_rows import make_history, make_lots
 
-    call_command("migrate", verbosity=0, interactive=False)
     settings.EXPORT_FOLDER = folder
     user, newcomer = (User.objects.create(email=f"{name}@example.com") for name in ("driver", "newcomer"))
     make_lots(20, 50)
     make_history(user, rows)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM (ANALYZE)")
     sample = min(SAMPLE, rows)
     psql = Psql(settings.DATABASE_URL)
     forecourt(newcomer, folder)  # A worker that has written a file before.
@@ -199,4 +195,4 @@ def main(rows: int, rounds: int, folder: Path) -> None:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     django.setup()
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(os.environ["DATA_DIR"]))

@@ -14,12 +14,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -27,7 +27,9 @@ from psycopg import sql
 
 from tests.benchmarks.servers import HOST, THREADS, Running, Server, started, tail
 
+Measured = TypeVar("Measured")
 MICROSECONDS = 1_000_000
+TEMPLATE = "bench_template"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,8 +43,8 @@ class Effort:
     depth_rows: int
 
 
-FULL = Effort(rounds=7, seconds=3.0, rows=100_000, depth_rows=1_000_000)
-QUICK = Effort(rounds=2, seconds=0.5, rows=10_000, depth_rows=20_000)
+FULL = Effort(rounds=5, seconds=1.5, rows=100_000, depth_rows=1_000_000)
+QUICK = Effort(rounds=1, seconds=0.2, rows=10_000, depth_rows=20_000)
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,22 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Case:
+    """What is asked of whom: a path of one server, with a token or an API key."""
+
+    target: Running
+    path: str
+    token: str
+
+
+@dataclass(frozen=True)
 class Bench:
     """The prepared database, a signed-in user's token, and the environment that every server gets."""
 
     database_url: str
     env: dict[str, str]
     token: str
+    api_key: str
     detail_id: int
     folder: Path
 
@@ -77,28 +89,64 @@ def base_url() -> str:
 
 
 @contextmanager
-def prepared(rows: int) -> Iterator[Bench]:
-    """A database of its own with that many cars and somebody signed in; dropped afterwards."""
-    with database(f"bench_{rows}") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
+def prepared(cars: int, *, listings: int = 0, stays: int = 0, products: int = 0) -> Iterator[Bench]:
+    """A database of its own with so many rows and somebody signed in; dropped afterwards."""
+    with database(f"bench_{cars}") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
         env = environment(url, folder)
-        command = [sys.executable, "-m", "tests.benchmarks.prepare", str(rows)]
-        done = subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-        answer = json.loads(done.stdout)
-        yield Bench(url, env, answer["token"], answer["detail_id"], Path(folder))
+        made = in_child(env, "prepare", cars, listings, stays, products)
+        yield Bench(url, env, made["token"], made["api_key"], made["detail_id"], Path(folder))
+
+
+def loaded(module: str, *arguments: object) -> Any:
+    """What a measured half (`*_load`) answers that runs on an empty database of its own."""
+    with database(f"bench_{module}") as url, tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
+        return in_child(environment(url, folder), module, *arguments)
+
+
+def in_child(env: Mapping[str, str], module: str, *arguments: object) -> Any:
+    """The JSON that a module of this package prints, in a process that has Django set up for that environment."""
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, arguments)]
+    quiet = {"LOG_LEVEL": "WARNING"}
+    done = subprocess.run(command, env=os.environ | env | quiet, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
 
 
 @contextmanager
 def database(name: str) -> Iterator[str]:
-    """The URL of an empty database of that name, which exists as long as the block runs."""
-    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    with psycopg.connect(base_url(), autocommit=True) as connection:
-        connection.execute(drop)
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    """The URL of a database of that name, migrated and empty, which exists as long as the block runs."""
+    _create(name, template=TEMPLATE)
     try:
-        yield urlsplit(base_url())._replace(path=f"/{name}").geturl()
+        yield _url(name)
     finally:
-        with psycopg.connect(base_url(), autocommit=True) as connection:
-            connection.execute(drop)
+        _drop(name)
+
+
+@contextmanager
+def template() -> Iterator[None]:
+    """The migrated database that all others are copies of; wants to be around everything that is measured."""
+    _create(TEMPLATE, template="template1")
+    try:
+        with tempfile.TemporaryDirectory(prefix="forecourt-bench-") as folder:
+            in_child(environment(_url(TEMPLATE), folder), "prepare")
+        yield
+    finally:
+        _drop(TEMPLATE)
+
+
+def _url(name: str) -> str:
+    return urlsplit(base_url())._replace(path=f"/{name}").geturl()
+
+
+def _create(name: str, *, template: str) -> None:
+    _drop(name)
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    with psycopg.connect(base_url(), autocommit=True) as connection:
+        connection.execute(create)
+
+
+def _drop(name: str) -> None:
+    with psycopg.connect(base_url(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def environment(database_url: str, folder: str) -> dict[str, str]:
@@ -151,24 +199,24 @@ def fetch(target: Running, path: str, token: str) -> Any:
     return json.loads(body)
 
 
-def measure(target: Running, path: str, token: str, seconds: float) -> Sample:
+def measure(case: Case, seconds: float) -> Sample:
     """Load one server for a while and read its meters before and after."""
+    target = case.target
     spec = {
         "host": HOST,
         "port": target.port,
-        "path": path,
-        "token": token,
+        "path": case.path,
+        "token": case.token,
         "connections": THREADS,
         "seconds": seconds,
     }
     app, database = target.app_seconds(), target.database_seconds()
-    command = [sys.executable, "-m", "tests.benchmarks.load", json.dumps(spec)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=Path(__file__).resolve().parents[2])
-    seen = json.loads(done.stdout)
+    seen = in_child({}, "load", json.dumps(spec))
     app = target.app_seconds() - app
     spent = sum(now - database.get(pid, 0.0) for pid, now in target.database_seconds().items())
     if seen["failures"]:
-        raise RuntimeError(f"{target.server.name}: {seen['failures']} of {seen['requests']} answers were not 200")
+        failed = f"{seen['failures']} of {seen['requests']} answers to {case.path} were not 200"
+        raise RuntimeError(f"{target.server.name}: {failed}\n{tail(target.log)}")
     requests = seen["requests"]
     return Sample(
         app_us=MICROSECONDS * app / requests,
@@ -178,21 +226,38 @@ def measure(target: Running, path: str, token: str, seconds: float) -> Sample:
     )
 
 
-def alternate(targets: Sequence[Running], path: str, token: str, effort: Effort) -> dict[str, list[Sample]]:
-    """Rounds in rotating order, after a warm-up that opens connections and prepares statements."""
-    samples: dict[str, list[Sample]] = {target.server.name: [] for target in targets}
-    for target in targets:
-        measure(target, path, token, min(1.0, effort.seconds))
-    for number in range(effort.rounds):
-        shift = number % len(targets)
-        for target in (*targets[shift:], *targets[:shift]):
-            samples[target.server.name].append(measure(target, path, token, effort.seconds))
-    return samples
+def alternate(cases: Mapping[str, Case], effort: Effort) -> dict[str, list[Sample]]:
+    """All the cases in turns, after a warm-up that opens connections and prepares statements."""
+    for case in cases.values():
+        measure(case, min(1.0, effort.seconds))
+    return in_turns(list(cases), effort.rounds, lambda name: measure(cases[name], effort.seconds), warm_up=False)
+
+
+def in_turns(
+    names: Sequence[str], rounds: int, measure: Callable[[str], Measured], *, warm_up: bool = True
+) -> dict[str, list[Measured]]:
+    """Measure each name once a round, in rotating order; a round that warms up is not counted."""
+    seen: dict[str, list[Measured]] = {name: [] for name in names}
+    for number in range(-warm_up, rounds):
+        shift = number % len(names)
+        for name in (*names[shift:], *names[:shift]):
+            measured = measure(name)
+            if number >= 0:
+                seen[name].append(measured)
+    return seen
 
 
 def ratio(of: Sequence[Sample], to: Sequence[Sample]) -> float:
     """How much dearer a request of `of` is than one of `to`: the median of the rounds' own ratios."""
     return statistics.median(one.cpu_us / other.cpu_us for one, other in zip(of, to, strict=True))
+
+
+def dearer(of: Sequence[Mapping[str, float]], to: Sequence[Mapping[str, float]], what: str = "cpu") -> float:
+    """The same of what measured halves answer: of one piece of work, where they say how many were `done`."""
+    pairs = zip(of, to, strict=True)
+    return statistics.median(
+        (one[what] / one.get("done", 1)) / (other[what] / other.get("done", 1)) for one, other in pairs
+    )
 
 
 def check_agreement(answers: dict[str, Any]) -> None:

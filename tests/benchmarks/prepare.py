@@ -1,7 +1,8 @@
-"""Makes the measured database: Forecourt's migrations, a user that is signed in, and cars.
+"""Makes the measured database: a user that is signed in, and rows.
 
 Runs in a process of its own, because it needs Django set up for one database: `DATABASE_URL=... python -m
-tests.benchmarks.prepare ROWS` prints `{"token", "detail_id", "deep_cursor_id"}`.
+tests.benchmarks.prepare CARS LISTINGS STAYS PRODUCTS` prints `{"token", "api_key", "detail_id"}`. Without numbers it
+migrates, and that is all.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 from django.db import connection
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 MAKES = (
     "Toyota", "Honda", "Ford", "Volkswagen", "BMW", "Mercedes-Benz", "Audi", "Nissan", "Hyundai", "Kia",
@@ -43,18 +47,28 @@ def seed(rows: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(INSERT, values)
         cursor.execute("SELECT setval(pg_get_serial_sequence('cars_car', 'id'), %s)", [rows])
-        cursor.execute("VACUUM (ANALYZE) cars_car")
 
 
-def sign_in() -> str:
-    """An access token, issued by Forecourt's own service to its own user."""
+def sign_in() -> dict[str, str]:
+    """An access token and an API key, issued by Forecourt's own services to its own user."""
+    from django.utils import timezone
+
+    from accounts.api_keys import create_api_key
+    from accounts.tokens import issue_tokens
+
+    user, now = bench_user(), timezone.now()
+    return {
+        "token": issue_tokens(user=user, now=now).access,
+        "api_key": create_api_key(user=user, name="b", now=now)[1],
+    }
+
+
+def bench_user() -> User:
     from django.utils import timezone
 
     from accounts.models import User
-    from accounts.tokens import issue_tokens
 
-    user, _ = User.objects.get_or_create(email=EMAIL, defaults={"email_verified_at": timezone.now()})
-    return issue_tokens(user=user, now=timezone.now()).access
+    return User.objects.get_or_create(email=EMAIL, defaults={"email_verified_at": timezone.now()})[0]
 
 
 def one_car() -> int:
@@ -64,15 +78,32 @@ def one_car() -> int:
     return int(found[0])
 
 
-def main(rows: int) -> None:
+def main(cars: int, listings: int, stays: int, products: int) -> dict[str, Any]:
+    from tests.benchmarks.market_rows import make_market, make_products
+    from tests.benchmarks.parking_rows import make_history, make_lots
+
+    seed(cars)
+    if listings:
+        make_market(bench_user(), listings)
+    if stays:
+        make_lots(1, 200)  # This one has the history.
+        make_history(bench_user(), stays)
+        make_lots(19, 50)
+    if products:
+        make_products(products)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM (ANALYZE)")
+    return {**sign_in(), "detail_id": one_car()}
+
+
+def migrate() -> dict[str, Any]:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
-    seed(rows)
-    sys.stdout.write(json.dumps({"token": sign_in(), "detail_id": one_car()}))
+    return {}
 
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     django.setup()
-    main(int(sys.argv[1]))
+    sys.stdout.write(json.dumps(main(*map(int, sys.argv[1:])) if sys.argv[1:] else migrate()))

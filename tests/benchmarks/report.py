@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import django
+import psycopg
+
+from tests.benchmarks.harness import base_url
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -71,4 +76,7 @@ def machine() -> str:
     )
     load = os.getloadavg()[0]
     now = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{now}; {os.cpu_count()} x {model}; load {load:.1f}; Python {platform.python_version()}"
+    with psycopg.connect(base_url()) as connection:
+        server = connection.info.parameter_status("server_version")
+    versions = f"Python {platform.python_version()}, Django {django.__version__}, PostgreSQL {server}"
+    return f"{now}; {os.cpu_count()} x {model}; load {load:.1f}; {versions}"

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import psycopg
+
+from tests.benchmarks.meter import seconds_of, tree_of
 
 HOST = "127.0.0.1"
 THREADS = 4
@@ -51,6 +52,10 @@ WSGI = "config.wsgi:application"
 UNLIMITED = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings"}
 FORECOURT = Server("forecourt", "Forecourt", "forecourt-web", WSGI, OURS, UNLIMITED)
 LIMITED = Server("forecourt-limited", "Forecourt, rate limits in Redis", "forecourt-web", WSGI, OURS)
+_PLAIN = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings_plain"}
+PLAIN = Server("plain", "Forecourt, fast lists off", "forecourt-web", f"{PEERS}.plain_wsgi:application", OURS, _PLAIN)
+_ROUTERLESS = f"{PEERS}.routerless_wsgi:application"
+ROUTERLESS = Server("routerless", "Forecourt, no router", "forecourt-web", _ROUTERLESS, OURS, UNLIMITED)
 FASTAPI = Server("fastapi", "FastAPI + SQLAlchemy async + asyncpg", "bench-fastapi", f"{PEERS}.fastapi_app:app")
 EXPERT = Server("expert", "FastAPI by an expert", "bench-expert", f"{PEERS}.fastapi_expert:app")
 FLASK = Server("flask", "Flask + SQLAlchemy + marshmallow", "bench-flask", f"{PEERS}.flask_app:app", STOCK)
@@ -72,20 +77,14 @@ class Running:
 
     def app_seconds(self) -> float:
         """User and system time of the server's processes so far."""
-        root = psutil.Process(self.process.pid)
-        return sum(_seconds(process) for process in (root, *root.children(recursive=True)))
+        return sum(map(seconds_of, tree_of(self.process.pid)))
 
     def database_seconds(self) -> dict[int, float]:
         """User and system time of each PostgreSQL backend that serves this server, by process id."""
         query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
         with psycopg.connect(self.database_url, application_name="bench-meter") as connection:
             found = connection.execute(query, (self.server.application,)).fetchall()
-        return {pid: _seconds(psutil.Process(pid)) for (pid,) in found}
-
-
-def _seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+        return {pid: seconds_of(pid) for (pid,) in found}
 
 
 @contextmanager

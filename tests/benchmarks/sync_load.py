@@ -9,13 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import django
 from django.db import connection, transaction
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from tests.benchmarks.crew import backend
+from tests.benchmarks.meter import seconds_of
+
 SAMPLE = 1000  # Rows that the slow contender gets; its price per row does not depend on their number.
 
 
@@ -23,9 +24,7 @@ class Meter:
     """Processor seconds of this process and of its database backend, and seconds on the clock."""
 
     def __init__(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            self._backend = int(cursor.fetchone()[0])
+        self._backend = backend()
 
     def measure(self, job: Callable[[], None], rows: int) -> dict[str, float]:
         """The price of one row."""
@@ -35,8 +34,7 @@ class Meter:
         return {"cpu": cpu / rows, "clock": clock / rows, "wal": (self._wal() - wal) / rows}
 
     def _cpu(self) -> float:
-        fields = Path(f"/proc/{self._backend}/stat").read_text().rpartition(")")[2].split()
-        return time.process_time() + (int(fields[11]) + int(fields[12])) / TICKS
+        return time.process_time() + seconds_of(self._backend)
 
     def _wal(self) -> int:
         with connection.cursor() as cursor:
@@ -105,11 +103,8 @@ def empty() -> None:
 
 
 def main(rows: int, rounds: int) -> None:
-    from django.core.management import call_command
-
     from tests.benchmarks.sync_rows import PAGE, clean_rows
 
-    call_command("migrate", verbosity=0, interactive=False)
     meter = Meter()
     pages = [clean_rows(PAGE, first=first) for first in range(0, rows, PAGE)]
     first: dict[str, list[Any]] = {"ours": [], "bulk_create": []}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from django.utils import timezone
 
-from cars.models import SyncRun
+from cars.models import Car, SyncRun
 from cars.sync.registry import Row
 from cars.sync.statements import Values
 
@@ -25,7 +25,14 @@ def clean_rows(count: int, *, first: int = 0) -> list[Row]:
     return rows
 
 
-def values() -> Values:
+def stored_rows(first: int) -> list[Row]:
+    """A page of what `prepare` has stored, from that external id on."""
+    names = ("external_id", "make", "model", "year", "category", "make_key", "model_key", "source_updated_at")
+    stored = Car.objects.filter(source="file", external_id__gte=f"{first:010}").order_by("external_id")
+    return list(stored.values(*names)[:PAGE])
+
+
+def values(provider: str = "bench") -> Values:
     """What the rows of a new run have in common."""
-    run = SyncRun.objects.create(source="cars", provider="bench", trigger="user", status="succeeded")
-    return Values("cars", "bench", run.pk, f"sync run {run.pk}", timezone.now())
+    run = SyncRun.objects.create(source="cars", provider=provider, trigger="user", status="succeeded")
+    return Values("cars", provider, run.pk, f"sync run {run.pk}", timezone.now())

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 
 import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
+from redis.exceptions import TimeoutError
 
 from common import cache as module
+from common import circuit as circuit_module
 from tests.common.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 
 
-def elapsed(call: object, times: int = 1) -> float:
-    started = time.perf_counter()
-    for _ in range(times):
-        call()  # type: ignore[operator]
-    return time.perf_counter() - started
+@pytest.fixture
+def in_vain(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, type[Exception]]]:
+    """Which threads waited for the server, and what they got. While a circuit is open nobody tries again."""
+    seen: list[tuple[int, type[Exception]]] = []
+    failed = circuit_module.Circuit.failed
+
+    def note(circuit: circuit_module.Circuit, error: Exception) -> None:
+        seen.append((get_ident(), type(error)))
+        failed(circuit, error)
+
+    monkeypatch.setattr(circuit_module, "OPEN_S", 3600)
+    monkeypatch.setattr(circuit_module.Circuit, "failed", note)
+    return seen
 
 
 def test_values_come_back(redis_cache: RedisServer) -> None:
@@ -37,6 +49,7 @@ def test_values_come_back(redis_cache: RedisServer) -> None:
     assert cache.get("a", "gone") == "gone"
 
 
+@pytest.mark.fault("F1", "the cache's server stopped", expected="every call misses, none raises")
 def test_a_stopped_redis_misses_instead_of_raising(redis_cache: RedisServer) -> None:
     cache.set("a", 1)
     redis_cache.stop()
@@ -55,24 +68,35 @@ def test_a_stopped_redis_misses_instead_of_raising(redis_cache: RedisServer) -> 
         cache.incr("a")
 
 
-def test_a_frozen_redis_costs_one_time_out(redis_cache: RedisServer) -> None:
+def test_a_frozen_redis_costs_one_time_out(
+    redis_cache: RedisServer, in_vain: list[tuple[int, type[Exception]]]
+) -> None:
     cache.get("a")
     redis_cache.freeze()
-    assert elapsed(lambda: cache.get("a")) < 0.6
-    assert elapsed(lambda: cache.get("a"), times=100) < 0.1
+    assert [cache.get("a", "miss") for _ in range(100)] == ["miss"] * 100
+    assert [error for _, error in in_vain] == [TimeoutError]
 
 
-def test_a_frozen_redis_costs_each_waiting_thread_one_time_out(redis_cache: RedisServer) -> None:
+@pytest.mark.fault(
+    "F4", "the cache's server stopped by SIGSTOP, eight threads", expected="each waits once, then nobody does"
+)
+def test_a_frozen_redis_costs_each_waiting_thread_one_time_out(
+    redis_cache: RedisServer, in_vain: list[tuple[int, type[Exception]]]
+) -> None:
     redis_cache.freeze()
     with ThreadPoolExecutor(8) as threads:
-        waits = list(threads.map(lambda _: elapsed(lambda: cache.get("a"), times=20), range(8)))
-    assert max(waits) < 1.0
+        answers = list(threads.map(lambda _: [cache.get("a", "miss") for _ in range(20)], range(8)))
+    assert answers == [["miss"] * 20] * 8
+    waited = Counter(thread for thread, _ in in_vain)
+    assert set(waited.values()) == {1}
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     """What the cache said. Not by structlog's own capture: it misses loggers that were made before a test that
     configured the logging anew."""
-    return [(record.levelname, record.msg["event"]) for record in caplog.records if record.name == module.__name__]
+    return [
+        (record.levelname, record.msg["event"]) for record in caplog.records if record.name == circuit_module.__name__
+    ]
 
 
 def test_one_line_is_logged_per_opening(redis_cache: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,7 +113,7 @@ def test_a_restarted_redis_is_used_again(
     caplog.set_level("INFO")
     cache.set("a", 1)
     redis_cache.stop()
-    monkeypatch.setattr(module, "CIRCUIT_OPEN_S", 0.0)
+    monkeypatch.setattr(circuit_module, "OPEN_S", 0.0)
     assert cache.get("a") is None
     redis_cache.start()
     assert cache.set("a", 2) is True
@@ -106,10 +130,10 @@ def test_a_restart_between_two_calls_goes_unnoticed(redis_cache: RedisServer) ->
 
 
 def test_an_open_circuit_lets_one_caller_try(redis_cache: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    circuit = module.Circuit("test")
+    circuit = circuit_module.Circuit("test", event="test")
     circuit.failed(OSError())
     assert not circuit.admits()
-    monkeypatch.setattr(module.time, "monotonic", lambda: time.perf_counter() + 1e6)
+    monkeypatch.setattr(circuit_module.time, "monotonic", lambda: time.perf_counter() + 1e6)
     assert [circuit.admits() for _ in range(3)] == [True, False, False]
     circuit.worked()
     assert [circuit.admits() for _ in range(3)] == [True, True, True]

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db import transaction
 
 from common import cache as module
+from common import circuit as circuit_module
 from common.cache import CacheNamespace
 from tests.common.redis_server import RedisServer
 
@@ -114,7 +115,7 @@ def test_entries_live_no_longer_than_the_setting(redis_cache: RedisServer, setti
 
 @pytest.mark.redis
 def test_a_lost_invalidation_is_made_up_for(redis_cache: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CIRCUIT_OPEN_S", 0.0)
+    monkeypatch.setattr(circuit_module, "OPEN_S", 0.0)
     namespace = CacheNamespace("things")
     namespace.get_or_set(("a",), lambda: "old")
     redis_cache.freeze()
@@ -127,7 +128,7 @@ def test_a_lost_invalidation_is_made_up_for(redis_cache: RedisServer, monkeypatc
 @pytest.mark.redis
 def test_who_noticed_an_outage_trusts_no_old_entry(redis_cache: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The change was another process's, and its invalidation was lost."""
-    monkeypatch.setattr(module, "CIRCUIT_OPEN_S", 0.0)
+    monkeypatch.setattr(circuit_module, "OPEN_S", 0.0)
     namespace = CacheNamespace("things")
     namespace.get_or_set(("a",), lambda: "old")
     redis_cache.freeze()

@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 
 from common import doorbell
+from common.circuit import Circuit
 from common.doorbell import ring_now_and_then
 
 TASK = "some.tasks.sweep"
@@ -21,7 +22,7 @@ def clock() -> Iterator[SimpleNamespace]:
     hands = SimpleNamespace(at=100.0)
     with (
         mock.patch.object(doorbell, "_next_turns", {}),
-        mock.patch.object(doorbell._Circuit, "opens_at", 0.0),
+        mock.patch.object(doorbell, "broker", Circuit("broker", event="doorbell")),
         mock.patch.object(doorbell.time, "monotonic", side_effect=lambda: hands.at),
     ):
         yield hands

@@ -114,6 +114,7 @@ def test_lasting_faults_are_not_retried(
     assert waits == []
 
 
+@pytest.mark.fault("F10", "500 without end", expected="five tries")
 def test_it_gives_up_after_five_tries(server: DummyJSONServer, waits: Waits) -> None:
     server.faults.add(Fault.STATUS, code=503)
     error = failure(server, waits)
@@ -330,6 +331,7 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "https://\x00/",
     ],
 )
+@pytest.mark.fault("F15", "addresses inside, in every spelling", expected="refused, no connection is made")
 def test_inside_addresses_are_refused_without_a_connection(url: str, trap: list[str], waits: Waits) -> None:
     with OutsideClient(wait=waits, allow_private=False) as client, pytest.raises(OutsideError) as caught:
         client.get_json(url)

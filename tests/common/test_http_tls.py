@@ -97,6 +97,7 @@ def test_a_certificate_of_the_name_is_good(tls_server: tuple[int, Path], monkeyp
     assert fetch(f"https://localhost:{port}/") == {}
 
 
+@pytest.mark.fault("F17", "a certificate of another name", expected="refused as `tls`")
 def test_a_certificate_of_another_name_is_not(tls_server: tuple[int, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection goes to a judged address, the certificate still has to be of the name that was asked for."""
     port, pem = tls_server
@@ -104,11 +105,13 @@ def test_a_certificate_of_another_name_is_not(tls_server: tuple[int, Path], monk
     assert failure(f"https://127.0.0.1:{port}/") == "tls"
 
 
+@pytest.mark.fault("F17", "a certificate that nobody vouches for", expected="refused as `tls`")
 def test_a_certificate_nobody_vouches_for_is_not(tls_server: tuple[int, Path]) -> None:
     assert failure(f"https://localhost:{tls_server[0]}/") == "tls"
 
 
 @pytest.mark.parametrize("at_once", [b"HTTP/1.1 200 OK\r\nX-Pad: ", ANSWER.replace(b": 2", b": 1000")[:-2]])
+@pytest.mark.fault("F9", "header or body one byte at a time", expected="left as `timeout` when the budget is spent")
 def test_a_server_that_drips_is_left_at_the_end_of_the_budget(at_once: bytes) -> None:
     done = threading.Event()
 

@@ -91,6 +91,8 @@ def test_fields_named_like_secrets_are_blotted_out(log: Any, written: Callable[[
     ("text", "secret"),
     [
         (f"sent {TOKEN} along", TOKEN),
+        (f"sent fck_{'5f' * 8}_{'a0' * 36} along", "a0a0"),
+        (f"cut off: fck_{'5f' * 8}_a0a0", "a0a0"),
         ("Authorization: Bearer abcdef", "abcdef"),
         ("called with {'Authorization': 'Token abcdef'}", "Token"),
         ("the bearer abc.def-123", "abc.def-123"),

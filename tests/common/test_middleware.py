@@ -21,6 +21,7 @@ from common import middleware
 from common.logs import formatter
 from common.permissions import Public
 from common.views import ApiView
+from tests.accounts.keys import by, made
 
 pytestmark = pytest.mark.urls(__name__)
 LineOf = Callable[..., dict[str, Any]]
@@ -364,6 +365,13 @@ def test_a_500_is_an_error(client: Client, line_of: LineOf) -> None:
 def test_the_line_names_the_user(user: User, as_user: Any, line_of: LineOf) -> None:
     assert line_of(as_user(user), "/api/echo")["user_id"] == user.pk
     assert line_of(Client(), "/api/echo")["user_id"] is None
+
+
+def test_the_line_names_the_api_key(user: User, as_user: Any, line_of: LineOf) -> None:
+    key, text = made(user)
+    line = line_of(by(text), "/api/echo")
+    assert (line["user_id"], line["api_key_id"]) == (user.pk, key.pk)
+    assert "api_key_id" not in line_of(as_user(user), "/api/echo")
 
 
 def test_the_log_line_asks_no_database_for_the_user(client: Client, line_of: LineOf) -> None:

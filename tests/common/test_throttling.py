@@ -186,6 +186,9 @@ def test_processes_share_a_count_in_redis(redis_cache: RedisServer, api: APIClie
 
 
 @pytest.mark.redis
+@pytest.mark.fault(
+    "F2", "the server of the counts stopped", expected="429 from the same number on, counted in the process"
+)
 def test_without_redis_the_process_counts_at_the_same_rate(redis_cache: RedisServer, api: APIClient) -> None:
     redis_cache.stop()
     assert statuses(api, 5) == [200, 200, 200, 429, 429]

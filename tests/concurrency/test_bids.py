@@ -81,6 +81,7 @@ def check_books(auction: Auction) -> Auction:
 # --- One auction
 
 
+@pytest.mark.fault("F24", "32 bidders in one auction", expected="the greatest maximum leads, the log replays")
 def test_of_thirty_two_bidders_the_greatest_maximum_leads() -> None:
     auction, people = AuctionFactory(), BidderFactory.create_batch(AT_ONCE)
     # More than a step apart, so that the greatest is never below the least next bid.
@@ -137,6 +138,7 @@ def buy_over_http(auction: Auction, headers: dict[str, str]) -> Call:
     return lambda server: post(server, f"/api/auctions/{auction.pk}/buy-now", headers)
 
 
+@pytest.mark.fault("F24", "buyers and bidders", expected="one order")
 def test_of_buyers_and_bidders_one_buys_and_there_is_one_order() -> None:
     auction = AuctionFactory(reserve_price=Decimal(7000), buy_now_price=Decimal(8000))
     people = BidderFactory.create_batch(18)

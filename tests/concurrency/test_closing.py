@@ -159,6 +159,7 @@ def test_without_the_lock_the_constraints_refuse_the_second(unlocked: None) -> N
 # --- Against bids
 
 
+@pytest.mark.fault("F24", "the closer and bidders", expected="no accepted bid is forgotten")
 def test_close_by_bids_none_is_accepted_and_forgotten() -> None:
     """Each asks its own clock: the closer's has reached the end, the bidders' have not or have."""
     for _ in range(ROUNDS):

@@ -25,7 +25,7 @@ AT_ONCE = 8
 
 
 def first_requests(person: User) -> list[Any]:
-    return race([partial(customer_of, user=person, now=timezone.now())] * AT_ONCE)
+    return race([partial(customer_of, user=person)] * AT_ONCE)
 
 
 def test_first_requests_at_once_make_one_customer() -> None:
@@ -62,7 +62,7 @@ def test_an_advisor_and_the_customers_first_request_end_in_one_row() -> None:
         person = UserFactory()
         made, written = race(
             [
-                partial(customer_of, user=person, now=timezone.now()),
+                partial(customer_of, user=person),
                 partial(create_customer, data={"name": "Casey", "email": person.email}),
             ]
         )
@@ -74,7 +74,7 @@ def test_an_advisor_and_the_customers_first_request_end_in_one_row() -> None:
 def test_of_who_leaves_during_a_first_request_nothing_stays() -> None:
     for _ in range(5):
         person, now = UserFactory(), timezone.now()
-        left, asked = race([partial(delete_account, user=person, now=now), partial(customer_of, user=person, now=now)])
+        left, asked = race([partial(delete_account, user=person, now=now), partial(customer_of, user=person)])
         assert left is None
         assert isinstance(asked, Customer | NotFound)
         assert not Customer.objects.exists()

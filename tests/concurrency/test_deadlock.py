@@ -35,6 +35,9 @@ def opponents(user: User, other_user: User) -> list[Opponent]:
     return [Opponent(user, other_user, barrier), Opponent(other_user, user, barrier)]
 
 
+@pytest.mark.fault(
+    "F25", "two requests that lock in opposite orders", expected="the victim is tried again, both succeed"
+)
 def test_the_victim_of_a_deadlock_is_tried_again(user, other_user):
     results = race([lambda work=work: atomically(work) for work in opponents(user, other_user)])
     assert max(results) > 1  # Somebody was the victim, and both came through.

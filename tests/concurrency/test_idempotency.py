@@ -53,6 +53,7 @@ def effects(user: User) -> int:
     return Notification.objects.filter(user=user, kind="trace").count()
 
 
+@pytest.mark.fault("F24", "fifty requests with one key", expected="one effect, the same answer")
 def test_fifty_requests_with_one_key_have_one_effect(post, user):
     results = race([partial(post, "same")] * AT_ONCE)
     assert not [result for result in results if isinstance(result, Exception)]

@@ -140,6 +140,7 @@ def test_of_two_who_take_the_whole_amount_one_does() -> None:
     assert Payment.objects.count() == 1
 
 
+@pytest.mark.fault("F24", "twenty payments of one order", expected="as many as are owed")
 def test_of_twenty_payments_as_many_are_taken_as_are_owed() -> None:
     invoice = InvoiceFactory()
     assert errors(race([pay(invoice, "265.00")] * 20)) == [PaymentExceedsBalance] * 15

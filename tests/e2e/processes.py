@@ -14,21 +14,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fcntl import LOCK_EX, flock
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
 import redis
+from psycopg.conninfo import make_conninfo
 
 T = TypeVar("T")
 _numbers = count()
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 ADMIN_EMAIL, ADMIN_PASSWORD = "root@example.com", "a long administrator word 7"
+PREPARED_WITHIN_S = 300  # On a machine that is busy with other things.
 EMBEDDED = {
     "web": ["gunicorn", "config.wsgi"],
     "worker": ["celery", "-A", "config", "worker", "-B", "--pool", "threads"],
@@ -54,7 +57,9 @@ class Platform:
         code = "import django, sys; from django.core.management import call_command; django.setup();"
         code += " [call_command(name, verbosity=0) for name in sys.argv[1:]]"
         steps = ("migrate", "createcachetable", "ensure_admin")
-        subprocess.run([sys.executable, "-c", code, *steps], cwd=ROOT, env=self.environment, check=True, timeout=120)
+        subprocess.run(
+            [sys.executable, "-c", code, *steps], cwd=ROOT, env=self.environment, check=True, timeout=PREPARED_WITHIN_S
+        )
 
     def start(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as output:
@@ -95,6 +100,10 @@ class Platform:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
+    def connect(self, *, autocommit: bool = True) -> psycopg.Connection[Any]:
+        """To its database, past the application."""
+        return psycopg.connect(connection_string(self.environment["DATABASE_URL"]), autocommit=autocommit)
+
     def until(self, what: str, probe: Callable[[], T], *, within: float) -> T:
         """The first true answer of `probe`, which may fail with a transport error meanwhile."""
         deadline = time.monotonic() + within
@@ -111,8 +120,11 @@ class Platform:
 
 
 @contextmanager
-def running_platform(folder: Path, commands: dict[str, list[str]], **environment: str) -> Iterator[Platform]:
-    """Migrated and answering; `commands` names the processes. Ends them all, by force if need be."""
+def running_platform(
+    folder: Path, commands: dict[str, list[str]], *, prepared: bool = False, **environment: str
+) -> Iterator[Platform]:
+    """Answering; `commands` names the processes. Prepares the database, unless somebody did. Ends all, by force if need
+    be."""
     port = _free_port()
     platform = Platform(
         url=f"http://127.0.0.1:{port}",
@@ -134,9 +146,10 @@ def running_platform(folder: Path, commands: dict[str, list[str]], **environment
     )
     database = platform.environment["DATABASE_URL"].partition("sqlite:///")[2]
     if database and not Path(database).exists():
-        shutil.copy(_migrated_file(), database)
+        shutil.copy(migrated_file(), database)
     try:
-        platform.prepare()
+        if not prepared:
+            platform.prepare()
         for name, command in commands.items():
             platform.start(name, command)
         platform.until("the server answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=120)
@@ -158,21 +171,25 @@ def real_servers() -> Iterator[dict[str, str]]:
         yield servers | {"DATABASE_URL": database_url}
 
 
+def connection_string(url: str, database: str = "") -> str:
+    """libpq's words for a database URL, whose host may be a socket's folder; `database` names another one there."""
+    parts = urlsplit(url)
+    folder, _, name = parts.path.rpartition("/")
+    place = {"host": folder.replace("//", "/")} if folder else {"host": parts.hostname, "port": parts.port or 5432}
+    return make_conninfo(**place, user=parts.username, password=parts.password, dbname=database or name)
+
+
 @contextmanager
 def _database(beside: str) -> Iterator[str]:
     """A new database on the server of the URL `beside`; gone afterwards."""
     parts = urlsplit(beside)
     folder, _, _ = parts.path.rpartition("/")
     name = f"forecourt_e2e_{os.getpid()}_{next(_numbers)}"
-    server = f"host={folder}" if folder else f"host={parts.hostname} port={parts.port or 5432}"
-    login = f"user={parts.username} password={parts.password or ''}"
     url = urlunsplit(parts._replace(path=f"{folder}/{name}"))
-    administration = f"{server} {login} dbname=postgres"
+    administration = connection_string(beside, "postgres")
     with psycopg.connect(administration, autocommit=True) as connection:
-        template = f"forecourt_e2e_{os.getpid()}_template"
-        _make_template(administration, template, url.replace(name, template))
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_database(beside)}"')
         try:
             yield url
         finally:
@@ -180,32 +197,61 @@ def _database(beside: str) -> Iterator[str]:
 
 
 @cache
-def _make_template(administration: str, name: str, url: str) -> None:
-    """Once a process: a dozen platforms begin with the same migrated tables."""
-    with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    _migrate(url)
-    atexit.register(_drop, administration, name)
+def migrated_database(beside: str) -> str:
+    """The name of a template with empty tables on the server of the URL `beside`, made once a run."""
+    name = f"{_run().name}_template"
+    with _made_once("postgres") as made:
+        if not made.exists():
+            with psycopg.connect(connection_string(beside, "postgres"), autocommit=True) as connection:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # If one was left half made.
+                connection.execute(f'CREATE DATABASE "{name}"')
+            parts = urlsplit(beside)
+            migrate(urlunsplit(parts._replace(path=f"{parts.path.rpartition('/')[0]}/{name}")))
+            made.touch()
+    if "TEST_RUN" not in os.environ:
+        atexit.register(drop_template, beside, _run())
+    return name
 
 
-def _drop(administration: str, name: str) -> None:
-    with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+def drop_template(beside: str, run: Path) -> None:
+    """At the end of the run whose folder is given, if it made one."""
+    with psycopg.connect(connection_string(beside, "postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{run.name}_template" WITH (FORCE)')
 
 
 @cache
-def _migrated_file() -> Path:
+def migrated_file() -> Path:
     """The same for the embedded default."""
-    folder = Path(tempfile.mkdtemp(prefix="forecourt-template-"))
+    with _made_once("sqlite") as made:
+        if not made.exists():
+            migrate(f"sqlite:///{made}.begun")
+            made.with_name(f"{made.name}.begun").rename(made)
+    return made
+
+
+@contextmanager
+def _made_once(name: str) -> Iterator[Path]:
+    """Where the thing or its mark is, once it is made; while one process of the run makes it, the others wait."""
+    with (_run() / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield _run() / name
+
+
+@cache
+def _run() -> Path:
+    """A folder that all processes of a test run share; a program by itself is a run of its own."""
+    if given := os.environ.get("TEST_RUN"):
+        return Path(given)
+    folder = Path(tempfile.mkdtemp(prefix="forecourt-run-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _migrate(f"sqlite:///{folder}/template.sqlite3")
-    return folder / "template.sqlite3"
+    return folder
 
 
-def _migrate(url: str) -> None:
+def migrate(url: str) -> None:
+    """All tables, in an empty database."""
     environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=PREPARED_WITHIN_S)
 
 
 def _free_port() -> int:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from tests.e2e.admin import AdminVisitor
@@ -87,7 +86,7 @@ def test_the_report_follows_its_edited_schedule(platform: Platform, desk: Desk) 
     shift = now - (now.replace(day=1) - timedelta(days=15))
     columns = ("starts_at", "ends_at", "booked_until", "checked_in_at", "released_at")
     moved = ", ".join(f"{column} = {column} - %(shift)s" for column in columns)
-    with psycopg.connect(platform.environment["DATABASE_URL"]) as database:
+    with platform.connect() as database:
         database.execute(f"UPDATE parking_reservation SET {moved} WHERE status = 'completed'", {"shift": shift})
     with platform.client() as client:
         admin = AdminVisitor(client)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.management.commands import run_all
 from tests.e2e.processes import Platform, running_platform
 
 RUN_ALL = {"all": ["python", "manage.py", "run_all"]}
@@ -19,7 +20,7 @@ RUN_ALL = {"all": ["python", "manage.py", "run_all"]}
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    with running_platform(tmp_path, RUN_ALL) as running:
+    with running_platform(tmp_path, RUN_ALL, LOG_LEVEL="INFO") as running:
         yield running
 
 
@@ -36,6 +37,13 @@ def test_it_says_where_to_look_and_ends_without_leftovers(platform: Platform, nu
     assert "worker stopped (rc=0)" in platform.log("all")
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{platform.url}/health")
+
+
+def test_the_sweeps_are_not_logged_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOG_LEVEL", raising=False)
+    assert (run_all.quiet("worker"), run_all.quiet("web")) == ({"LOG_LEVEL": "WARNING"}, {})
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    assert run_all.quiet("worker") == {"LOG_LEVEL": "DEBUG"}
 
 
 def test_a_taken_port_is_said_plainly(settings: Any) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from tests.e2e.processes import ROOT, SERVERS, Platform, real_servers, running_platform
@@ -59,7 +58,7 @@ def test_a_sale_that_was_tampered_with_is_a_violation(platform: Platform) -> Non
         $$ BEGIN NEW.hammer_price = NEW.hammer_price - 1; RETURN NEW; END $$;
         CREATE TRIGGER tamper BEFORE INSERT ON auctions_order FOR EACH ROW EXECUTE FUNCTION tamper()
     """
-    with psycopg.connect(platform.environment["DATABASE_URL"], autocommit=True) as connection:
+    with platform.connect() as connection:
         connection.execute(take)
         text, status = simulate(platform, "--bidders", "3", "--bids", "4", "--duration", "3", "--buy-now")
         connection.execute("DROP TRIGGER tamper ON auctions_order")

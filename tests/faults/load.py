@@ -1,12 +1,14 @@
-"""Clients that write without pause while something breaks, and remember every answer."""
+"""Clients that write without pause while something breaks, and remember every answer: those of `write_load` never
+repeat themselves, those of `resending` do until they are answered."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
@@ -65,7 +67,7 @@ class WriteLoad:
             self.answers[CUT if half else REFUSED] += 1
         self._stop.wait(0.02)
 
-    def wait_for(self, more: int, *, within: float = 30) -> None:
+    def wait_for(self, more: int, *, within: float = 120) -> None:
         """Until so many more writes were acknowledged."""
         target, deadline = len(self.acknowledged) + more, time.monotonic() + within
         while len(self.acknowledged) < target:
@@ -88,9 +90,96 @@ def write_load(platform: Platform, token: str, *, clients: int = 8) -> Iterator[
             thread.join()
 
 
-def sign_in(platform: Platform) -> str:
-    """Registers `PERSON`; returns the access token."""
+# One request: the number of it, and the header that makes a repetition known as one. None: there is nothing more to do.
+Ask = Callable[[httpx.Client, int, dict[str, str]], httpx.Response | None]
+
+
+class Resenders:
+    """Clients that send each request again, under its key, until it is answered with success: afterwards all that is
+    there was acknowledged, and all that was acknowledged is there, once. `acked` holds the answers by name; `answers`
+    counts the others."""
+
+    def __init__(self) -> None:
+        self.acked: dict[str, list[httpx.Response]] = {}
+        self.answers: Counter[int | str] = Counter()
+        self.oddities: list[str] = []
+        self._acked_at: list[float] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def _run(self, url: str, name: str, ask: Ask) -> None:
+        with httpx.Client(base_url=url, timeout=30) as client:
+            number, goes_on = 0, True
+            while goes_on and not self._stop.is_set():
+                number += 1
+                goes_on = self._bring_to_its_end(client, name, ask, number)
+
+    def _bring_to_its_end(self, client: httpx.Client, name: str, ask: Ask, number: int) -> bool:
+        """Also when the load ends meanwhile. False: the client has done all that it was to do."""
+        headers = {"Idempotency-Key": f"{id(self)}-{name}-{number}"}
+        while True:
+            try:
+                answer = ask(client, number, headers)
+            except httpx.TransportError:
+                with self._lock:
+                    self.answers[REFUSED] += 1
+            else:
+                if answer is None or self._is_final(name, answer):
+                    return answer is not None
+            time.sleep(0.02)  # Not the whole machine for clients that are told to come back later.
+
+    def _is_final(self, name: str, answer: httpx.Response) -> bool:
+        with self._lock:
+            if answer.is_success:
+                self.acked.setdefault(name, []).append(answer)
+                self._acked_at.append(time.monotonic())
+                return True
+            self.answers[answer.status_code] += 1
+            if "Retry-After" in answer.headers:
+                return False
+            self.oddities.append(f"{name} {answer.status_code} {answer.text[:300]}")
+            return True
+
+    def wait_for_each(self, names: Iterable[str], more: int, *, within: float = 180) -> None:
+        """Until each of them was acknowledged so many times more."""
+        target = {name: len(self.acked.get(name, [])) + more for name in names}
+        deadline = time.monotonic() + within
+        while any(len(self.acked.get(name, [])) < number for name, number in target.items()):
+            assert time.monotonic() < deadline, f"{target} not within {within} s: {self.answers} {self.oddities[:5]}"
+            time.sleep(0.01)
+
+    def first_success_after_s(self, moment: float) -> float:
+        """Seconds; `moment` is one of `time.monotonic`."""
+        return next(at for at in self._acked_at if at > moment) - moment
+
+    def made(self, names: str, *, field: str = "id") -> list[Any]:
+        """What the 201s of all whose name begins so have made."""
+        answers = [answer for name, found in self.acked.items() if name.startswith(names) for answer in found]
+        return [answer.json()[field] for answer in answers if answer.status_code == 201]
+
+    @property
+    def all_acked(self) -> int:
+        return sum(map(len, self.acked.values()))
+
+
+@contextmanager
+def resending(url: str, actors: Mapping[str, Ask]) -> Iterator[Resenders]:
+    """A thread for each actor while the block runs; afterwards each has had its last answer."""
+    load = Resenders()
+    threads = [threading.Thread(target=load._run, args=(url, name, ask)) for name, ask in actors.items()]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        load._stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def sign_in(platform: Platform, email: str = PERSON["email"]) -> str:
+    """Registers `PERSON`, or somebody with another address; returns the access token."""
     with platform.client() as client:
-        answer = client.post("/api/auth/register", json=PERSON)
+        answer = client.post("/api/auth/register", json=PERSON | {"email": email})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["access_token"])

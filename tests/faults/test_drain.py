@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -17,27 +18,51 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.redis, pytest.
 WITHIN_S = 30
 
 
-def end(platform: Platform, name: str) -> None:
+def end(platform: Platform, name: str) -> float:
+    """The seconds that it took."""
     started = time.monotonic()
     assert platform.end(name) == 0
-    assert time.monotonic() - started < WITHIN_S
+    seconds = time.monotonic() - started
+    assert seconds < WITHIN_S
+    return seconds
 
 
-def test_a_server_that_is_asked_to_end_answers_whom_it_has_heard(platform: Platform, token: str, database: Any) -> None:
+@pytest.mark.fault("F23", "SIGTERM to beat", expected="exit 0 within 30 s")
+def test_beat_ends_when_it_is_asked_to(platform: Platform, witness: Callable[..., None]) -> None:
+    witness(ended_in=end(platform, "beat"))
+    platform.start("beat", SERVERS["beat"])
+
+
+@pytest.mark.fault(
+    "F23",
+    "SIGTERM to the server under eight clients that write",
+    expected="exit 0 within 30 s, no half answer, nothing lost",
+)
+def test_a_server_that_is_asked_to_end_answers_whom_it_has_heard(
+    platform: Platform, token: str, database: Any, witness: Callable[..., None]
+) -> None:
     with write_load(platform, token) as load:
         load.wait_for(100)
-        end(platform, "web")
+        ended_s = end(platform, "web")
         platform.start("web", SERVERS["web"])
         load.wait_for(100)
     assert load.oddities == []
     assert load.answers[CUT] == 0
     assert set(load.answers) <= {201, REFUSED, CUT}
     stored = {row[0] for row in database.execute("SELECT id FROM cars_car")}
-    assert set(load.acknowledged) <= stored
+    lost = set(load.acknowledged) - stored
+    other = {answer: load.answers[answer] for answer in (REFUSED, CUT)}
+    witness(acked=len(load.acknowledged), other=other, lost=len(lost), ended_in=ended_s)
+    assert not lost
 
 
+@pytest.mark.fault(
+    "F23",
+    "SIGTERM to the worker in a sync that has half a minute to go",
+    expected="exit 0 within 30 s, the next worker goes on",
+)
 def test_a_worker_that_is_asked_to_end_gives_a_long_sync_to_the_next(
-    platform: Platform, idle: None, client: httpx.Client, database: Any
+    platform: Platform, idle: None, client: httpx.Client, database: Any, witness: Callable[..., None]
 ) -> None:
     usual = dict(platform.environment)
     end(platform, "worker")
@@ -50,7 +75,7 @@ def test_a_worker_that_is_asked_to_end_gives_a_long_sync_to_the_next(
         platform.start("worker", SERVERS["worker"])
         run = client.post("/api/cars/sync-cars").json()["status_url"]
         platform.until("it has begun", lambda: client.get(run).json()["counts"]["fetched"], within=60)
-        end(platform, "worker")
+        ended_s = end(platform, "worker")
         assert client.get(run).json()["status"] == "queued"
         upstream.faults.clear()
         platform.start("worker", SERVERS["worker"])
@@ -60,3 +85,4 @@ def test_a_worker_that_is_asked_to_end_gives_a_long_sync_to_the_next(
     platform.environment.update(usual)
     platform.start("worker", SERVERS["worker"])
     assert database.execute("SELECT count(*) FROM cars_car WHERE source = 'parse'").fetchone() == (5000,)
+    witness(rows=5000, lost=0, twice=0, ended_in=ended_s)

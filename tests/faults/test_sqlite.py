@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from tests.e2e.processes import Platform, running_platform
-from tests.faults.load import WriteLoad, sign_in, write_load
+from tests.faults.load import CUT, REFUSED, WriteLoad, sign_in, write_load
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults_sqlite")]
 WEB = ["gunicorn", "config.wsgi", "--workers", "2"]
-KILLS = 3
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +27,38 @@ def token(platform: Platform) -> str:
     return sign_in(platform)
 
 
-def assert_kept(platform: Platform, load: WriteLoad) -> None:
+def assert_kept(platform: Platform, load: WriteLoad) -> int:
+    """How many were acknowledged."""
     with sqlite3.connect(platform.folder / "forecourt.sqlite3") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         stored = {row[0] for row in connection.execute("SELECT id FROM cars_car")}
     assert set(load.acknowledged) <= stored
+    return len(load.acknowledged)
 
 
-def test_two_processes_write_beside_each_other(platform: Platform, token: str) -> None:
+@pytest.mark.fault("F28", "two processes and eight clients that write", expected="201 and 503 only, all 201s stored")
+def test_two_processes_write_beside_each_other(platform: Platform, token: str, witness: Callable[..., None]) -> None:
     with write_load(platform, token) as load:
         load.wait_for(200, within=60)
     assert load.oddities == []
     assert set(load.answers) <= {201, 503}
-    assert_kept(platform, load)
+    witness(acked=assert_kept(platform, load), other={503: load.answers[503]}, lost=0)
 
 
-def test_a_server_killed_while_it_writes_loses_nothing_that_was_acknowledged(platform: Platform, token: str) -> None:
+@pytest.mark.fault(
+    "F28", "the server killed again and again while it writes", expected="integrity_check is ok, all 201s stored"
+)
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.long)])
+def test_a_server_killed_while_it_writes_loses_nothing_that_was_acknowledged(
+    platform: Platform, token: str, kills: int, witness: Callable[..., None]
+) -> None:
     with write_load(platform, token) as load:
-        for _ in range(KILLS):
+        for _ in range(kills):
             load.wait_for(30)
             platform.kill("web")
             platform.start("web", WEB)
-            platform.until("it answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=30)
+            platform.until("it answers", lambda: httpx.get(f"{platform.url}/health").is_success, within=180)
         load.wait_for(30)
     assert load.oddities == []
-    assert_kept(platform, load)
+    kept = assert_kept(platform, load)
+    witness(kills=kills, acked=kept, other={answer: load.answers[answer] for answer in (REFUSED, CUT, 503)}, lost=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -80,17 +80,28 @@ def followed(folder: Path, redis: RedisServer) -> Iterator[tuple[Platform, Aucti
     assert all(set(later) == {"bid"} for _, *later in kinds)
 
 
+@pytest.mark.fault(
+    "F18",
+    "the process of live streams ended or killed, with five who watch",
+    expected="everybody gets every event once",
+)
 @pytest.mark.parametrize("how", ["end", "kill"])
-def test_a_server_that_is_replaced_loses_no_event_and_repeats_none(tmp_path: Path, how: str) -> None:
+def test_a_server_that_is_replaced_loses_no_event_and_repeats_none(
+    tmp_path: Path, how: str, witness: Callable[..., None]
+) -> None:
     with running_redis() as redis, followed(tmp_path, redis) as (platform, auction, _):
         tell(auction, *["bid"] * 10)
         getattr(platform, how)("web")
         tell(auction, *["bid"] * 10)
         platform.start("web", ASGI)
         tell(auction, *["bid"] * 10)
+    witness(watchers=5, events=30, lost=0, twice=0)
 
 
-def test_without_redis_and_with_a_frozen_one_it_goes_on(tmp_path: Path) -> None:
+@pytest.mark.fault(
+    "F4", "stopped by SIGSTOP, and before that killed, under live streams", expected="everybody gets every event once"
+)
+def test_without_redis_and_with_a_frozen_one_it_goes_on(tmp_path: Path, witness: Callable[..., None]) -> None:
     with running_redis() as redis, followed(tmp_path, redis) as (_, auction, followers):
         tell(auction, *["bid"] * 3)
         redis.stop()
@@ -103,3 +114,4 @@ def test_without_redis_and_with_a_frozen_one_it_goes_on(tmp_path: Path) -> None:
         tell(auction, *["bid"] * 3)
         followers[0].wait_for(13)
         redis.thaw()
+    witness(watchers=5, events=12, lost=0, twice=0)

@@ -21,6 +21,7 @@ from cars.models import Car, SyncIssue, SyncSource
 from cars.sync import engine
 from common import http
 from tests.cars.sync.conftest import counts, run_now, stored, upstream, use_parse
+from tests.e2e.processes import migrated_file
 from tests.standins.base import Fault, Request
 from tests.standins.parse import ParseServer, sample_rows
 
@@ -71,16 +72,61 @@ LASTING: dict[str, tuple[dict[str, Any], str, int]] = {
 
 
 @pytest.mark.parametrize("options", PASSING.values(), ids=PASSING)
-def test_what_passes_is_retried_and_loses_nothing(parse: ParseServer, options: dict[str, Any]) -> None:
+@pytest.mark.fault(
+    "F10",
+    "500, 502, 503, 504 and 429 for two requests",
+    expected="tried again, all rows arrive",
+    variants=["500", "502", "503", "504", "429", "429 with seconds"],
+)
+@pytest.mark.fault(
+    "F11",
+    "bodies cut, unparsable, wrongly compressed or encoded, for two requests",
+    expected="tried again, all rows arrive",
+    variants=["unparsable", "truncated gzip", "wrong charset"],
+)
+@pytest.mark.fault(
+    "F17",
+    "a reset and a cut in the middle of a body, for two requests",
+    expected="tried again, all rows arrive",
+    variants=["reset", "truncated"],
+)
+def test_what_passes_is_retried_and_loses_nothing(
+    parse: ParseServer, options: dict[str, Any], witness: Callable[..., None]
+) -> None:
     parse.faults.add(from_request=3, times=2, **options)
     run = run_now()
+    witness(retries=run.retries, rows=run.created)
     assert (run.status, counts(run), run.retries) == ("succeeded", {"fetched": 35, "created": 35}, 2)
     assert stored() == upstream(parse)
 
 
 @pytest.mark.parametrize(("options", "reason", "tries"), LASTING.values(), ids=LASTING)
+@pytest.mark.fault(
+    "F10",
+    "400, 401, 403, 404 and 500 without end",
+    expected="401 and its like are not tried again, 500 five times; no row changes",
+    variants=["400", "401", "403", "404", "500"],
+)
+@pytest.mark.fault(
+    "F11",
+    "HTML and half bodies without end",
+    expected="the run fails, no row changes",
+    variants=["html", "unparsable", "truncated"],
+)
+@pytest.mark.fault(
+    "F14",
+    "a body without end, and one that inflates to 256 MB",
+    expected="cut, the run fails, no row changes",
+    variants=["huge", "zip bomb"],
+)
+@pytest.mark.fault(
+    "F15",
+    "a redirect to 169.254.169.254 and one to itself",
+    expected="not followed, the run fails, no row changes",
+    variants=["redirect", "redirect loop"],
+)
 def test_what_lasts_fails_the_run_and_leaves_the_old_data(
-    parse: ParseServer, options: dict[str, Any], reason: str, tries: int
+    parse: ParseServer, options: dict[str, Any], reason: str, tries: int, witness: Callable[..., None]
 ) -> None:
     run_now()
     before, cursor = stored(), SyncSource.objects.get().cursor
@@ -89,11 +135,13 @@ def test_what_lasts_fails_the_run_and_leaves_the_old_data(
     parse.faults.add(**options)
     run = run_now(full=True)
     assert (run.status, run.reason, run.withdrawn) == ("failed", reason, 0)
+    witness(reason=run.reason, tries=len(parse.requests) - asked)
     assert len(parse.requests) - asked == tries
     assert (stored(), SyncSource.objects.get().cursor) == (before, cursor)
     assert Car.objects.current().count() == 35
 
 
+@pytest.mark.fault("F11", "a maintenance page with status 200", expected="500 bytes of it are kept for the operator")
 def test_the_start_of_a_senseless_answer_is_kept_for_the_operator(parse: ParseServer) -> None:
     parse.faults.add(Fault.HTML_200)
     run = run_now()
@@ -103,6 +151,7 @@ def test_the_start_of_a_senseless_answer_is_kept_for_the_operator(parse: ParseSe
     assert "Down for maintenance" not in run.error
 
 
+@pytest.mark.fault("F9", "no byte from the third request on", expected="failed as `timeout`, the pages before are kept")
 def test_a_hanging_upstream_ends_the_run(parse: ParseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "LONGEST_RUN_S", 1.0)
     parse.faults.add(Fault.HANG, from_request=3)
@@ -110,11 +159,13 @@ def test_a_hanging_upstream_ends_the_run(parse: ParseServer, monkeypatch: pytest
     assert (run.status, run.reason, run.created) == ("failed", "timeout", 10)
 
 
+@pytest.mark.fault("F9", "every answer late", expected="waited for")
 def test_a_slow_upstream_is_waited_for(parse: ParseServer) -> None:
     parse.faults.add(Fault.SLOW, seconds=0.2)
     assert run_now().status == "succeeded"
 
 
+@pytest.mark.fault("F10", "503 with Retry-After two hours from now", expected="one request, then silence")
 def test_a_retry_after_as_a_date_is_honoured(parse: ParseServer) -> None:
     until = datetime.now(UTC) + timedelta(hours=2)
     parse.faults.add(Fault.STATUS, code=503, retry_after=until)
@@ -126,18 +177,21 @@ def test_a_retry_after_as_a_date_is_honoured(parse: ParseServer) -> None:
     assert run_now().reason == "circuit_open"
 
 
+@pytest.mark.fault("F17", "nobody listens", expected="failed as `connect` after four repetitions")
 def test_nobody_at_the_address(parse: ParseServer, settings: Any) -> None:
     parse.close()
     run = run_now()
     assert (run.status, run.reason, run.retries) == ("failed", "connect", 4)
 
 
+@pytest.mark.fault("F17", "a name that does not resolve", expected="failed as `connect`")
 def test_a_name_that_does_not_resolve(parse: ParseServer, settings: Any) -> None:
     settings.CAR_API_URL = "https://nowhere.invalid/classes/Cars"
     run = run_now()
     assert (run.status, run.reason) == ("failed", "connect")
 
 
+@pytest.mark.fault("F15", "upstream at an address inside", expected="refused, no connection is made")
 def test_a_private_address_is_refused_without_a_connection(parse: ParseServer, settings: Any) -> None:
     settings.PROVIDER_ALLOW_PRIVATE = False
     run = run_now()
@@ -150,6 +204,7 @@ def test_five_bad_runs_open_the_breaker_and_the_schedule_then_skips(parse: Parse
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
+@pytest.mark.fault("F12", "404 from each page on", expected="the pages before are kept, nothing is withdrawn")
 def test_an_outage_from_any_page_on_keeps_those_before(parse: ParseServer, page: int) -> None:
     parse.faults.add(Fault.STATUS, code=404, from_request=page + 1)
     run = run_now(full=True)
@@ -160,16 +215,6 @@ def test_an_outage_from_any_page_on_keeps_those_before(parse: ParseServer, page:
 
 
 # --- Killed
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite database with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("killed") / "empty.sqlite3"
-    subprocess.run(command("migrate", "-v0"), env=environment(path), cwd=ROOT, check=True, capture_output=True)
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
 
 
 def command(*words: str) -> list[str]:
@@ -191,13 +236,18 @@ def environment(database: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("request_number", [1, 2, 4, 6])
+@pytest.mark.parametrize("request_number", [1, 2, 4, 6, *(pytest.param(n, marks=pytest.mark.long) for n in (3, 5))])
+@pytest.mark.fault(
+    "F18",
+    "SIGKILL to a sync at each of its requests",
+    expected="the pages before are kept, the next run completes, each row once",
+)
 def test_a_sync_killed_at_any_request_is_completed_by_the_next(
-    migrated: Path, tmp_path: Path, request_number: int
+    tmp_path: Path, request_number: int, witness: Callable[..., None]
 ) -> None:
     """SIGKILL in the middle: the pages before it are there, its run is found dead, the next one does the rest."""
     database = tmp_path / "cars.sqlite3"
-    shutil.copy(migrated, database)
+    shutil.copy(migrated_file(), database)
     with ParseServer(sample_rows(4500)) as server:
         env = environment(
             database, CAR_PROVIDER="parse", CAR_API_URL=f"{server.base_url}/classes/{server.class_name}",
@@ -210,6 +260,7 @@ def test_a_sync_killed_at_any_request_is_completed_by_the_next(
         assert kept == [(max(0, request_number - 2) * 1000,)]
         assert query(database, "SELECT status FROM cars_syncrun") == [("running",)]
         let_the_lease_run_out(database)
+        witness(kept=kept[0][0])
         subprocess.run(command("sync_cars"), env=env, cwd=ROOT, check=True, capture_output=True, timeout=60)
         copied = query(database, "SELECT external_id, year, make, model, category FROM cars_car")
         assert {row[0]: row[1:] for row in copied} == upstream(server)
@@ -218,10 +269,13 @@ def test_a_sync_killed_at_any_request_is_completed_by_the_next(
 
 
 @pytest.mark.slow
-def test_a_worker_child_killed_in_the_middle_of_a_run_costs_nothing(migrated: Path, tmp_path: Path) -> None:
+@pytest.mark.fault(
+    "F18", "SIGKILL to the child of a worker in a sync", expected="its successor completes it, each row once"
+)
+def test_a_worker_child_killed_in_the_middle_of_a_run_costs_nothing(tmp_path: Path) -> None:
     """Its task comes again and finds the run taken; the sweep finds the run dead, and the successor completes it."""
     database = tmp_path / "cars.sqlite3"
-    shutil.copy(migrated, database)
+    shutil.copy(migrated_file(), database)
     with ParseServer(sample_rows(3500)) as server:
         env = environment(
             database, CAR_PROVIDER="parse", CAR_API_URL=f"{server.base_url}/classes/{server.class_name}",

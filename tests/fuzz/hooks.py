@@ -7,11 +7,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import schemathesis
 from hypothesis.internal import lambda_sources
+
+from cars.vin import check_digit
 
 # How strategies are named in reports. To find the words of a lambda, its whole module is parsed again and again, which
 # takes long, and which Python 3.11 cannot always do in two threads at once.
@@ -37,13 +40,16 @@ POOLS = {
     if pool
 }
 PLATES = itertools.count()
+NUMBERS = itertools.count()
 VIN = "1HGCM82633A004352"
 # The second of two ways to say the same, what is not everybody's to say, and ids that would have to exist.
 LEFT_OUT = {
     "/api/workshop/service-tickets": ("vehicle", "promised_at"),
     "/api/parking/reservations": ("vehicle", "starts_at", "ends_at", "spot_type"),
     "/api/parking/reservations/{id}/release": ("force", "reason"),
-    "/api/vehicles": ("vin_exempt_reason", "currency", "reserve_price", "buy_now_price"),
+    "/api/auth/keys": ("permissions", "expires_at"),
+    "/api/auctions": ("buy_now", "increments", "hard_end"),
+    "/api/vehicles": ("vin_exempt_reason", "currency", "reserve_price", "buy_now_price", "latitude", "longitude"),
     "/api/workshop/customers": ("user",),
     "/api/workshop/customers/{id}": ("user",),
     "/api/workshop/products/{id}/adopt": ("part", "supplier"),
@@ -59,6 +65,7 @@ FEES = {
     "tiers": [],
     "tax_rates": {},
     "taxable": [],
+    "seller_percent": "0.00",
 }
 DAY = {"first": "2026-01-05T08:00:00Z", "second": "2026-01-05T18:00:00Z"}
 
@@ -120,15 +127,26 @@ def _put_in_order(query: dict[str, Any]) -> None:
     bounds = [(name, name.removesuffix("_min") + "_max") for name in query if name.endswith("_min")]
     for low, high in (*bounds, *ORDERED):
         if low in query and high in query:
-            query[low], query[high] = sorted([query[low], query[high]], key=_as_number)
+            query[low], query[high] = sorted([query[low], query[high]], key=_rank)
 
 
-def _as_number(value: Any) -> tuple[float, str]:
-    """Amounts by their value, moments and days as text."""
+def _rank(value: Any) -> tuple[float, str]:
+    """Amounts by their value, moments and days by their place in time, whatever their zones."""
     try:
         return float(value), ""
     except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(str(value).upper())
+    except ValueError:
         return 0.0, str(value)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp(), ""
+
+
+def _vin(number: int) -> str:
+    """Another one each time: a vehicle is listed once."""
+    vin = f"1HGCM82603A{number:06d}"
+    return f"{vin[:8]}{check_digit(vin)}{vin[9:]}"
 
 
 def _members_that_exist(path: str) -> dict[str, Any]:
@@ -144,7 +162,13 @@ def _members_that_exist(path: str) -> dict[str, Any]:
     if path == "/api/parking/reservations" and "FUZZ_LOT" in os.environ:
         return {"lot": int(os.environ["FUZZ_LOT"]), "plate": f"FZ {next(PLATES)}"}
     if path == "/api/vehicles":
-        return {"vin": VIN}
+        return {"vin": _vin(next(NUMBERS))}
+    if path.endswith("/scrap"):
+        return {"quantity": "0.001"}
+    if path == "/api/workshop/invoices/{id}/refunds":
+        return {"amount": "0.01"}
+    if path == "/api/orders/{id}/payments":
+        return {"provider": "sandbox", "amount": "0.01"}  # Others have to be set up, and no sale is paid twice.
     if path in ("/api/increment-tables", "/api/increment-tables/{id}"):
         return {"tiers": STEPS}
     if path in ("/api/fee-schedules", "/api/fee-schedules/{id}"):

@@ -66,6 +66,7 @@ def fuzz_server(*, application: str = "config.wsgi:application", whose: str = "e
             "DATABASE_URL": database_url,
             "DATA_DIR": folder,
             "DISABLE_THROTTLES": "1",
+            "TOKEN_TTL_MIN": "600",  # Longer than the longest run.
             "REDIS_URL": "",
             "LOG_LEVEL": "WARNING",
             "LOGIN_FAILURES_PER_ADDRESS": "1000000",

@@ -12,6 +12,7 @@ from tests.security.document import document
 
 # Not operations of the API: pages for people, the document itself, and figures for Prometheus.
 EXCEPTIONS = {
+    "/",
     "/metrics",
     "/api/schema",
     "/api/docs",

@@ -49,6 +49,11 @@ def secrets_of_a_visit(server: Platform) -> list[str]:
         client.get("/api/auth/me", headers={"Authorization": f"Bearer {pair['refresh_token']}"})
         client.get("/api/cars", headers=bearer, params={"token": pair["access_token"]})
         client.get(f"/api/{pair['access_token']}")
+        key = client.post("/api/auth/keys", headers=bearer, json={"name": "Stock screen"}).json()["key"]
+        for text in (key, key[:-1], f"{key}0"):
+            client.get("/api/auth/me", headers={"Authorization": f"Bearer {text}"})
+            client.get("/api/cars", headers=bearer, params={"key": text})
+            client.get(f"/api/{text}")
         client.get("/api/auth/me", headers={"Authorization": "Basic bGVuYTpodW50ZXItMTIzNA=="})
         client.post("/api/auth/refresh", json={"refresh_token": pair["refresh_token"]})
         client.post("/api/auth/password-reset", json={"email": EMAIL})
@@ -56,7 +61,8 @@ def secrets_of_a_visit(server: Platform) -> list[str]:
         body = {"token": reset, "new_password": NEW_PASSWORD}
         assert client.post("/api/auth/password-reset/confirm", json=body).status_code == 204
         client.get(f"/api/notifications/unsubscribe/{reset}")
-    return [PASSWORD, NEW_PASSWORD, WRONG, pair["access_token"], pair["refresh_token"], reset, "bGVuYTpodW50ZXItMTIzNA"]
+    secrets = [PASSWORD, NEW_PASSWORD, WRONG, pair["access_token"], pair["refresh_token"], reset]
+    return [*secrets, key.split("_")[2][:40], "bGVuYTpodW50ZXItMTIzNA"]
 
 
 def test_no_secret_of_a_visit_is_in_the_logs(server: Platform) -> None:

@@ -55,7 +55,7 @@ def test_a_customer_of_somebody_else_is_not_taken_over() -> None:
     assert customer.user == owner
     person.refresh_from_db()
     with pytest.raises(CustomerEmailTaken):
-        customer_of(user=person, now=timezone.now())
+        customer_of(user=person)
 
 
 def test_who_is_a_customer_already_stays_that_one() -> None:
@@ -64,7 +64,7 @@ def test_who_is_a_customer_already_stays_that_one() -> None:
     prove_address(person)
     walk_in.refresh_from_db()
     assert walk_in.user is None
-    assert customer_of(user=person, now=timezone.now()) == first
+    assert customer_of(user=person) == first
 
 
 def test_a_customer_with_the_proven_address_of_a_user_is_linked_when_written_down(as_user: Any, make_user: Any) -> None:
@@ -87,35 +87,35 @@ def test_an_address_that_staff_correct_links_its_user(as_user: Any, make_user: A
 
 def test_the_first_request_makes_the_customer_and_the_next_finds_it() -> None:
     person = UserFactory(first_name="Dana", last_name="Smith", phone="+4930123")
-    made = customer_of(user=person, now=timezone.now())
+    made = customer_of(user=person)
     assert (made.name, made.email, made.phone, made.user) == ("Dana Smith", person.email, "+4930123", person)
-    assert customer_of(user=person, now=timezone.now()) == made
+    assert customer_of(user=person) == made
     assert Customer.objects.count() == 1
 
 
 def test_the_first_request_finds_the_walk_in() -> None:
     person, walk_in = UserFactory(), CustomerFactory(name="As written down")
     Customer.objects.filter(pk=walk_in.pk).update(email=person.email)
-    found = customer_of(user=person, now=timezone.now())
+    found = customer_of(user=person)
     assert (found.pk, found.name, found.user) == (walk_in.pk, "As written down", person)
 
 
 def test_without_a_proven_address_nobody_becomes_a_customer() -> None:
     person = UserFactory(email_verified_at=None)
     with pytest.raises(EmailNotVerified) as refused:
-        customer_of(user=person, now=timezone.now())
+        customer_of(user=person)
     assert (refused.value.status, refused.value.code) == (403, "email_not_verified")
 
 
 def test_who_is_a_customer_needs_no_further_proof() -> None:
     person = UserFactory(email_verified_at=None)
     linked = CustomerFactory(user=person)
-    assert customer_of(user=person, now=timezone.now()) == linked
+    assert customer_of(user=person) == linked
 
 
 def test_the_longest_names_fit() -> None:
     person = UserFactory(first_name="x" * 150, last_name="y" * 150)
-    assert len(customer_of(user=person, now=timezone.now()).name) == 200
+    assert len(customer_of(user=person).name) == 200
 
 
 def test_the_token_says_which_customer_and_which_mechanic_one_is(user: User) -> None:

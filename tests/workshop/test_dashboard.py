@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from common.dashboard import Chart, Figure
+from common.dashboard import Chart, Figure, Visit
 from tests.conftest import MakeUser
 from tests.workshop.factories import JobFactory, MechanicFactory, TicketFactory
 from workshop.admin import dashboard
@@ -40,11 +40,11 @@ def line(invoice: Invoice, position: int, kind: str, quantity: str, price: str, 
 
 
 def chart(panel: Any, title: str) -> Chart:
-    return next(item for item in panel(NOW) if isinstance(item, Chart) and item.title.startswith(title))
+    return next(item for item in panel(Visit(None, NOW)) if isinstance(item, Chart) and item.title.startswith(title))
 
 
 def figure(panel: Any, title: str) -> Figure:
-    return next(item for item in panel(NOW) if isinstance(item, Figure) and item.title == title)
+    return next(item for item in panel(Visit(None, NOW)) if isinstance(item, Figure) and item.title == title)
 
 
 def test_tickets_are_counted_by_status() -> None:
@@ -64,7 +64,7 @@ def test_hours_sold_and_clocked_fall_into_their_week() -> None:
         job=job, mechanic=mechanic, started_at=last_week, ended_at=last_week + timedelta(minutes=90)
     )
     TimeEntry.objects.create(job=job, mechanic=mechanic, started_at=this_week)
-    shown = chart(dashboard.tickets_panel, "Hours")
+    shown = chart(dashboard.hours_panel, "Hours")
     assert shown.labels[-2:] == ["16 Nov", "23 Nov"]
     assert (shown.series["Sold"][-2:], shown.series["Clocked"][-2:]) == ([0.0, 2.5], [1.5, 0.0])
 
@@ -84,7 +84,7 @@ def test_what_customers_owe_is_what_is_left() -> None:
     invoice(TicketFactory(), 1, NOW, status="partially_paid", paid=Decimal(40))
     invoice(TicketFactory(), 2, NOW, status="paid", paid=Decimal(100))
     owed = figure(dashboard.invoices_panel, "Owed by customers")
-    assert (owed.value, owed.hint) == ("60.00", "invoices: 1")
+    assert (owed.value, owed.hint) == ("60.00", "unpaid invoices: 1")
 
 
 def test_an_audit_with_differences_alarms() -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, DecimalField, ExpressionWrapper, F, QuerySet, Sum
+from django.db.models import Count, DecimalField, ExpressionWrapper, F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth, TruncWeek
-from django.urls import reverse
 
-from common.dashboard import Chart, Figure, panel
+from common.dashboard import Chart, Figure, Queue, Visit, list_url, panel, queues
+from workshop.admin.own import is_mechanic
 from workshop.models import (
     Invoice,
     InvoiceLine,
     LowStockAlert,
     PriceProposal,
+    PurchaseOrder,
     ServiceTicket,
     StockAudit,
     TimeEntry,
@@ -25,22 +26,54 @@ from workshop.models import (
 WEEKS, MONTHS = 8, 6
 Status = ServiceTicket.Status
 AMOUNT = DecimalField(max_digits=24, decimal_places=5)
+UNDER_WAY = [Status.AUTHORISED, Status.IN_PROGRESS, Status.REVIEW]
+OWED = [Invoice.Status.OPEN, Invoice.Status.PARTIALLY_PAID]
+COMING = [PurchaseOrder.Status.SENT, PurchaseOrder.Status.PARTIALLY_RECEIVED]
+MINE = {"mine": "1"}
+FOR_PARTS = {"status__exact": Status.ON_HOLD, "hold_reason__exact": ServiceTicket.HoldReason.PARTS}
 
 
-@panel("workshop.view_serviceticket")
-def tickets_panel(now: datetime) -> Iterable[Figure | Chart]:
-    """Where the tickets stand, and how many hours were sold and worked."""
+@panel("Workshop", is_mechanic)
+def own_panel(visit: Visit) -> Iterable[Figure | Chart]:
+    """What a mechanic has to do, and on what the own clock runs."""
+    yield from queues(
+        ServiceTicket.objects.assigned_to(visit.user),
+        Queue("My tickets", "authorised, in progress or in review", {"status__in": UNDER_WAY}, link=MINE),
+        Queue("My tickets on hold", "they wait for something", {"status__exact": Status.ON_HOLD}, link=MINE),
+    )
+    clocks = TimeEntry.objects.filter(mechanic__user=visit.user)
+    running = {"ended_at__isempty": "1"}
+    yield from queues(
+        clocks, Queue("Clocked in", "clocks of mine that run", where=Q(ended_at=None), link=MINE | running)
+    )
+
+
+@panel("Workshop", "workshop.view_serviceticket")
+def tickets_panel(visit: Visit) -> Iterable[Figure | Chart]:
+    """Where the tickets stand."""
+    unfinished = [status for status in ServiceTicket.EDITABLE if status != Status.DECLINED]
+    yield from queues(
+        ServiceTicket.objects.all(),
+        Queue("Requests to look at", "drafts without an estimate", {"status__exact": Status.DRAFT}),
+        Queue("Estimates out", "the customer has to decide", {"status__exact": Status.AWAITING_AUTHORISATION}),
+        Queue("Tickets under way", "authorised, in progress or in review", {"status__in": UNDER_WAY}),
+        Queue("Waiting for parts", "tickets on hold", FOR_PARTS, alarm=True),
+        Queue("Past the promise", "promised for earlier, not done", _promised(unfinished, visit.now), alarm=True),
+        Queue("Ready to invoice", "completed, the vehicle can leave", {"status__exact": Status.COMPLETED}),
+    )
     counts = dict(ServiceTicket.objects.order_by().values_list("status").annotate(Count("id")))
-    url = reverse("admin:workshop_serviceticket_changelist")
-    under_way = counts.get(Status.AUTHORISED, 0) + counts.get(Status.IN_PROGRESS, 0) + counts.get(Status.REVIEW, 0)
-    yield Figure("Tickets under way", under_way, "authorised, in progress or in review", url)
-    waiting = ServiceTicket.objects.filter(status=Status.ON_HOLD, hold_reason=ServiceTicket.HoldReason.PARTS).count()
-    yield Figure("Waiting for parts", waiting, "tickets on hold", f"{url}?status__exact=on_hold", alarm=waiting > 0)
-    asked = counts.get(Status.AWAITING_AUTHORISATION, 0)
-    yield Figure("Estimates out", asked, "the customer has to decide", f"{url}?status__exact=awaiting_authorisation")
     labels = [str(Status(status).label) for status in Status]
     yield Chart("Tickets by status", labels, {"Tickets": [counts.get(status, 0) for status in Status]})
-    yield from _hours(now)
+
+
+def _promised(statuses: Sequence[str], now: datetime) -> dict[str, Any]:
+    return {"status__in": statuses, "promised_at__lt": now}
+
+
+@panel("Workshop", "workshop.view_serviceticket")
+def hours_panel(visit: Visit) -> Iterator[Chart]:
+    """How many hours were sold and worked."""
+    yield from _hours(visit.now)
 
 
 def _hours(now: datetime) -> Iterator[Chart]:
@@ -61,10 +94,10 @@ def _hours(now: datetime) -> Iterator[Chart]:
     )
 
 
-@panel("workshop.view_costs")
-def margin_panel(now: datetime) -> Iterable[Figure | Chart]:
+@panel("Workshop", "workshop.view_costs")
+def margin_panel(visit: Visit) -> Iterable[Figure | Chart]:
     """What the parts on the invoices earned over their cost."""
-    months = _months(now)
+    months = _months(visit.now)
     cost = ExpressionWrapper(F("quantity") * F("unit_cost"), output_field=AMOUNT)
     lines = InvoiceLine.objects.filter(
         kind=InvoiceLine.Kind.PART, invoice__issued_at__date__gte=months[0], unit_cost__isnull=False
@@ -82,36 +115,54 @@ def margin_panel(now: datetime) -> Iterable[Figure | Chart]:
     )
 
 
-@panel("workshop.view_invoice")
-def invoices_panel(now: datetime) -> Iterable[Figure | Chart]:
+@panel("Workshop", "workshop.view_invoice")
+def invoices_panel(visit: Visit) -> Iterable[Figure | Chart]:
     """What customers owe."""
-    owed = Invoice.objects.filter(status__in=[Invoice.Status.OPEN, Invoice.Status.PARTIALLY_PAID])
-    total = owed.aggregate(owed=Sum(F("total") - F("credited") - F("paid"), output_field=AMOUNT))["owed"]
-    url = f"{reverse('admin:workshop_invoice_changelist')}?status__in=open,partially_paid"
-    yield Figure("Owed by customers", f"{total or Decimal(0):,.2f}", f"invoices: {owed.count()}", url)
+    owed = Invoice.objects.filter(status__in=OWED)
+    left = Sum(F("total") - F("credited") - F("paid"), output_field=AMOUNT)
+    found = owed.aggregate(left=left, count=Count("pk"))
+    hint = f"unpaid invoices: {found['count']}"
+    url = list_url(Invoice, {"status__in": OWED})
+    yield Figure("Owed by customers", f"{found['left'] or Decimal(0):,.2f}", hint, url, counted=found["count"])
 
 
-@panel("workshop.view_stockaudit")
-def stock_panel(now: datetime) -> Iterable[Figure | Chart]:
-    """Whether the ledger adds up, and what runs low."""
+@panel("Stock", "workshop.view_lowstockalert")
+def low_stock_panel(visit: Visit) -> Iterable[Figure | Chart]:
+    """What runs low."""
+    link = {"closed_at__isempty": "1"}
+    low = Queue("Parts running low", "below their threshold", where=Q(closed_at=None), link=link, alarm=True)
+    yield from queues(LowStockAlert.objects.all(), low)
+
+
+@panel("Stock", "workshop.view_purchaseorder")
+def purchasing_panel(visit: Visit) -> Iterable[Figure | Chart]:
+    """What is to be sent, and what is to come."""
+    yield from queues(
+        PurchaseOrder.objects.all(),
+        Queue("Orders to send", "drafts to suppliers", {"status__exact": PurchaseOrder.Status.DRAFT}),
+        Queue("Deliveries due", "ordered, not all of it came", {"status__in": COMING}),
+    )
+
+
+@panel("Stock", "workshop.view_stockaudit")
+def stock_panel(visit: Visit) -> Iterable[Figure | Chart]:
+    """Whether the ledger adds up."""
     audit = StockAudit.objects.first()
-    audits = reverse("admin:workshop_stockaudit_changelist")
+    url = list_url(StockAudit)
     if audit is None:
-        yield Figure("Stock audit", "none yet", "the schedule runs one each night", audits)
+        yield Figure("Stock audit", "none yet", "the schedule runs one each night", url)
     else:
         verdict = "adds up" if not audit.differences else f"{audit.differences} differences"
-        yield Figure("Stock audit", verdict, f"{audit.at:%d %b %H:%M} UTC", audits, alarm=audit.differences > 0)
-    low = LowStockAlert.objects.filter(closed_at__isnull=True).count()
-    alerts = f"{reverse('admin:workshop_lowstockalert_changelist')}?closed_at__isempty=1"
-    yield Figure("Parts running low", low, "below their threshold", alerts, alarm=low > 0)
+        yield Figure("Stock audit", verdict, f"{audit.at:%d %b %H:%M} UTC", url, alarm=audit.differences > 0)
 
 
-@panel("workshop.view_priceproposal")
-def proposals_panel(now: datetime) -> Iterable[Figure | Chart]:
+@panel("Catalogue", "workshop.view_priceproposal")
+def proposals_panel(visit: Visit) -> Iterable[Figure | Chart]:
     """Prices that somebody has to look at."""
-    pending = PriceProposal.objects.filter(status=PriceProposal.Status.PENDING).count()
-    url = f"{reverse('admin:workshop_priceproposal_changelist')}?status__exact=pending"
-    yield Figure("Prices to review", pending, "moved by more than half", url, alarm=pending > 0)
+    pending = {"status__exact": PriceProposal.Status.PENDING}
+    yield from queues(
+        PriceProposal.objects.all(), Queue("Prices to review", "moved by more than half", pending, alarm=True)
+    )
 
 
 def _by_period(rows: QuerySet[Any], total: Sum) -> dict[date, Any]:

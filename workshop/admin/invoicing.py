@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from unfold.decorators import display
 
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, button
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, button, money_column, status_column
 from workshop.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine, Payment
 
 STATUS_COLORS = {
@@ -41,8 +38,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     """What customers owe."""
 
     list_display = (
-        "number", "customer_name", "ticket", "show_status", "currency", "total", "paid", "credited", "show_balance",
-        "issued_at",
+        "number", "customer_name", "ticket", "show_status", "show_total", "show_balance", "issued_at",
     )  # fmt: skip
     list_filter = ("status", "year", "issued_at")
     list_select_related = ("ticket",)
@@ -50,13 +46,10 @@ class InvoiceAdmin(ReadOnlyAdmin):
     inlines = [InvoiceLineInline, PaymentInline]
     actions_detail = ["pdf"]
 
-    @display(description="status", label=STATUS_COLORS)
-    def show_status(self, invoice: Invoice) -> str:
-        return invoice.status
+    show_status = status_column(STATUS_COLORS)
 
-    @display(description="balance")
-    def show_balance(self, invoice: Invoice) -> Any:
-        return invoice.balance
+    show_total = money_column("total")
+    show_balance = money_column("balance")
 
     @button(description="PDF", permissions=["view"], url_path="pdf", icon="picture_as_pdf")
     def pdf(self, request: HttpRequest, object_id: str) -> HttpResponse:

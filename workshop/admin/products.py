@@ -8,11 +8,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from accounts.authentication import user_of
 from common import clock
-from common.admin import ReadOnlyAdmin, StaffAdmin
+from common.admin import ReadOnlyAdmin, StaffAdmin, status_column
 from workshop.models import PriceProposal, Product
 from workshop.services import products
 
@@ -76,9 +76,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
     search_fields = ("product__name",)
     actions = ["accept", "reject"]
 
-    @display(description="status", label={"pending": "warning", "accepted": "success"})
-    def show_status(self, proposal: PriceProposal) -> str:
-        return proposal.status
+    show_status = status_column({"pending": "warning", "accepted": "success"})
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("workshop.decide_priceproposal")

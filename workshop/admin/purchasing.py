@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from unfold.decorators import display
 
 from accounts.authentication import user_of
 from common import clock
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, button
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, button, quantity_column, status_column
+from common.transitions import sources_of
 from workshop.models import Delivery, PurchaseOrder, PurchaseOrderLine
 from workshop.services import purchasing
 
@@ -25,13 +25,16 @@ class LineInline(ReadOnlyInline):
     """What was ordered, and how much of it came."""
 
     model = PurchaseOrderLine
-    fields = readonly_fields = ("part", "quantity", "unit_cost", "received")
+    fields = readonly_fields = ("part", "show_quantity", "unit_cost", "show_received")
+    show_quantity = quantity_column("quantity")
+    show_received = quantity_column("received")
 
 
 class DeliveryInline(ReadOnlyInline):
     """Delivery notes that were booked."""
 
     model = Delivery
+    verbose_name_plural = "deliveries"
     fields = readonly_fields = ("note", "received_at", "received_by")
 
 
@@ -47,9 +50,7 @@ class PurchaseOrderAdmin(ReadOnlyAdmin):
     actions_list = ["collect_shortages"]
     actions_detail = ["send", "cancel"]
 
-    @display(description="status", label=STATUS_COLORS)
-    def show_status(self, order: PurchaseOrder) -> str:
-        return order.status
+    show_status = status_column(STATUS_COLORS)
 
     def has_order_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("workshop.change_purchaseorder")
@@ -63,14 +64,22 @@ class PurchaseOrderAdmin(ReadOnlyAdmin):
         )
         return redirect(reverse("admin:workshop_purchaseorder_changelist"))
 
-    @button(description="Mark as sent", permissions=["order"], url_path="send", icon="send")
+    @button(
+        description="Mark as sent", permissions=["order"], url_path="send", icon="send",
+        offered=sources_of(purchasing.MOVES, PurchaseOrder.Status.SENT),
+    )  # fmt: skip
     def send(self, request: HttpRequest, object_id: str) -> HttpResponse:
         order = PurchaseOrder.objects.get(pk=object_id)
         self.run(request, lambda: purchasing.send_order(order=order, now=clock.now()), done="The order is sent.")
         return redirect(reverse("admin:workshop_purchaseorder_change", args=[object_id]))
 
-    @button(description="Cancel", permissions=["order"], url_path="cancel", icon="cancel")
+    @button(
+        description="Cancel", permissions=["order"], url_path="cancel", icon="cancel",
+        offered=sources_of(purchasing.MOVES, PurchaseOrder.Status.CANCELLED),
+    )  # fmt: skip
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         order = PurchaseOrder.objects.get(pk=object_id)
-        self.run(request, lambda: purchasing.cancel_order(order=order), done="The order is cancelled.")
-        return redirect(reverse("admin:workshop_purchaseorder_change", args=[object_id]))
+        return self.ask(
+            request, order, title="Cancel", done="The order is cancelled.",
+            service=lambda: purchasing.cancel_order(order=order),
+        )  # fmt: skip

@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from common import clock
-from common.admin import ReadOnlyAdmin, StaffAdmin, button
+from common.admin import ReadOnlyAdmin, StaffAdmin, button, quantity_column
 from workshop.models import LowStockAlert, Part, StockAudit, StockMovement
 from workshop.services import audit, inventory
 
@@ -21,7 +21,9 @@ from workshop.services import audit, inventory
 class PartAdmin(StaffAdmin):
     """What is on the shelf. Quantities move by receipts, counts and tickets, never by an edit."""
 
-    list_display = ("sku", "name", "price", "on_hand", "reserved", "show_available", "supplier", "archived_at")
+    list_display = (
+        "sku", "name", "price", "show_on_hand", "show_reserved", "show_available", "supplier", "archived_at",
+    )  # fmt: skip
     list_display_links = ("sku", "name")
     list_filter = (("archived_at", admin.EmptyFieldListFilter), "supplier")
     list_select_related = ("supplier",)
@@ -34,9 +36,9 @@ class PartAdmin(StaffAdmin):
     readonly_fields = ("product", "on_hand", "reserved", "archived_at")
     actions = ["archive", "unarchive"]
 
-    @display(description="available")
-    def show_available(self, part: Part) -> Any:
-        return part.available
+    show_on_hand = quantity_column("on_hand")
+    show_reserved = quantity_column("reserved")
+    show_available = quantity_column("available")
 
     def perform_create(self, request: HttpRequest, data: dict[str, Any]) -> Part:
         return inventory.create_part(data=data, now=clock.now())
@@ -70,17 +72,24 @@ class PartAdmin(StaffAdmin):
 class StockMovementAdmin(ReadOnlyAdmin):
     """The ledger: every change of what is on hand or reserved."""
 
-    list_display = ("part", "kind", "quantity", "before", "after", "reason", "reference", "actor", "at")
+    list_display = (
+        "at", "part", "kind", "show_quantity", "show_before", "show_after", "reason", "reference", "actor",
+    )  # fmt: skip
     list_filter = ("kind",)
     list_select_related = ("part", "actor")
     search_fields = ("part__sku_key", "part__name", "reference", "reason")
+    show_quantity = quantity_column("quantity")
+    show_before = quantity_column("before")
+    show_after = quantity_column("after")
 
 
 @admin.register(LowStockAlert)
 class LowStockAlertAdmin(ReadOnlyAdmin):
     """Parts that ran low, until they recovered."""
 
-    list_display = ("part", "available", "threshold", "opened_at", "mailed_at", "closed_at")
+    list_display = ("part", "show_available", "show_threshold", "opened_at", "mailed_at", "closed_at")
+    show_available = quantity_column("available")
+    show_threshold = quantity_column("threshold")
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
     list_select_related = ("part",)
     search_fields = ("part__sku_key", "part__name")
@@ -91,6 +100,7 @@ class StockAuditAdmin(ReadOnlyAdmin):
     """What the nightly audit found."""
 
     list_display = ("at", "parts", "invoices", "differences")
+    list_filter = ("at",)
     actions_list = ["audit_now"]
 
     @button(description="Audit now", permissions=["view"], url_path="audit-now", icon="fact_check")

@@ -11,9 +11,9 @@ from cars.sync.registry import BadRecord, Column, PageChanges, Row, SourceDefini
 from common import clock
 from common.text import natural_key
 from workshop.models import Product
+from workshop.models.products import KEY_LENGTH
 from workshop.services.products import SYNC_SOURCE, carry_prices, review_prices
 
-KEY_LENGTH = 256
 MOST_STOCK = 2**31 - 1
 LONGEST_DESCRIPTION = 10_000
 

@@ -19,96 +19,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Job",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("title", models.CharField(max_length=200)),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("proposed", "Proposed"),
-                            ("authorisation_required", "Authorisation Required"),
-                            ("authorised", "Authorised"),
-                            ("declined", "Declined"),
-                            ("in_progress", "In Progress"),
-                            ("finished", "Finished"),
-                            ("cancelled", "Cancelled"),
-                        ],
-                        default="proposed",
-                        max_length=22,
-                    ),
-                ),
-                ("tax_rate", models.DecimalField(decimal_places=2, max_digits=5)),
-                ("authorised_at", models.DateTimeField(blank=True, null=True)),
-                ("finished_at", models.DateTimeField(blank=True, null=True)),
-            ],
-            options={
-                "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Part",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("name", models.CharField(max_length=200)),
-                ("sku", models.CharField(max_length=64)),
-                ("sku_key", models.CharField(editable=False, max_length=128, unique=True)),
-                ("description", models.TextField(blank=True)),
-                ("unit", models.CharField(default="piece", max_length=16)),
-                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("cost", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("low_stock_threshold", models.DecimalField(decimal_places=3, default=Decimal("0"), max_digits=12)),
-                ("supplier_sku", models.CharField(blank=True, max_length=64)),
-                ("on_hand", models.DecimalField(decimal_places=3, default=Decimal("0"), editable=False, max_digits=12)),
-                (
-                    "reserved",
-                    models.DecimalField(decimal_places=3, default=Decimal("0"), editable=False, max_digits=12),
-                ),
-                ("archived_at", models.DateTimeField(blank=True, null=True)),
-            ],
-            options={
-                "ordering": ["id"],
-                "permissions": [
-                    ("view_costs", "Can see what parts cost"),
-                    ("move_stock", "Can receive, adjust and scrap stock"),
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="StockAudit",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("parts", models.PositiveIntegerField()),
-                ("invoices", models.PositiveIntegerField()),
-                ("differences", models.PositiveIntegerField()),
-                ("details", models.JSONField(default=list)),
-            ],
-            options={
-                "ordering": ["-id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Supplier",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("name", models.CharField(max_length=200)),
-                ("name_key", models.CharField(editable=False, max_length=400, unique=True)),
-                ("email", models.EmailField(blank=True, max_length=254)),
-                ("phone", models.CharField(blank=True, max_length=32)),
-            ],
-            options={
-                "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
             name="Customer",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -131,191 +41,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="DocumentSequence",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "kind",
-                    models.CharField(choices=[("invoice", "Invoice"), ("credit_note", "Credit Note")], max_length=11),
-                ),
-                ("year", models.PositiveSmallIntegerField()),
-                ("last", models.PositiveIntegerField(default=0)),
-            ],
-            options={
-                "constraints": [models.UniqueConstraint(fields=("kind", "year"), name="document_sequence_unique")],
-            },
-        ),
-        migrations.CreateModel(
-            name="Invoice",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("number", models.CharField(max_length=20, unique=True)),
-                ("year", models.PositiveSmallIntegerField()),
-                ("sequence", models.PositiveIntegerField()),
-                ("customer_name", models.CharField(max_length=200)),
-                ("customer_email", models.CharField(max_length=254)),
-                ("customer_phone", models.CharField(blank=True, max_length=32)),
-                ("vehicle_text", models.CharField(blank=True, max_length=300)),
-                ("odometer", models.PositiveIntegerField(blank=True, null=True)),
-                ("odometer_unit", models.CharField(blank=True, max_length=2)),
-                ("service_date", models.DateField()),
-                ("currency", models.CharField(max_length=3)),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("open", "Open"),
-                            ("partially_paid", "Partially Paid"),
-                            ("paid", "Paid"),
-                            ("void", "Void"),
-                        ],
-                        default="open",
-                        max_length=14,
-                    ),
-                ),
-                ("subtotal", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("tax_total", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("total", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("paid", models.DecimalField(decimal_places=2, default=Decimal("0"), max_digits=12)),
-                ("credited", models.DecimalField(decimal_places=2, default=Decimal("0"), max_digits=12)),
-                ("issued_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "customer",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="invoices", to="workshop.customer"
-                    ),
-                ),
-                (
-                    "issued_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="CreditNote",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("number", models.CharField(max_length=20, unique=True)),
-                ("year", models.PositiveSmallIntegerField()),
-                ("sequence", models.PositiveIntegerField()),
-                ("reason", models.CharField(max_length=300)),
-                ("subtotal", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("tax_total", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("total", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("issued_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "issued_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "invoice",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="credit_notes", to="workshop.invoice"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="InvoiceLine",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("position", models.PositiveIntegerField()),
-                (
-                    "kind",
-                    models.CharField(choices=[("labour", "Labour"), ("part", "Part"), ("fee", "Fee")], max_length=6),
-                ),
-                ("job_title", models.CharField(max_length=200)),
-                ("description", models.CharField(max_length=300)),
-                ("sku", models.CharField(blank=True, max_length=64)),
-                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
-                ("unit", models.CharField(max_length=16)),
-                ("unit_price", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "unit_cost",
-                    models.DecimalField(
-                        blank=True,
-                        decimal_places=2,
-                        help_text="What the part cost; staff's alone.",
-                        max_digits=12,
-                        null=True,
-                    ),
-                ),
-                ("tax_rate", models.DecimalField(decimal_places=2, max_digits=5)),
-                ("net", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("tax", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "invoice",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="workshop.invoice"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["position"],
-            },
-        ),
-        migrations.CreateModel(
-            name="CreditNoteLine",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
-                ("net", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("tax", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "credit_note",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="workshop.creditnote"
-                    ),
-                ),
-                (
-                    "invoice_line",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="credit_note_lines",
-                        to="workshop.invoiceline",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="FeeLine",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("title", models.CharField(max_length=200)),
-                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "job",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="fee_lines", to="workshop.job"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
+                "indexes": [models.Index(fields=["name", "id"], name="customer_name")],
             },
         ),
         migrations.CreateModel(
@@ -340,332 +66,11 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["id"],
                 "permissions": [("view_rates", "Can see what mechanics cost")],
-            },
-        ),
-        migrations.CreateModel(
-            name="LabourLine",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("hours", models.DecimalField(decimal_places=2, max_digits=6)),
-                ("rate", models.DecimalField(decimal_places=2, max_digits=10)),
-                (
-                    "job",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="labour_lines", to="workshop.job"
-                    ),
-                ),
-                (
-                    "mechanic",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="labour_lines", to="workshop.mechanic"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="LowStockAlert",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("available", models.DecimalField(decimal_places=3, help_text="When it was opened.", max_digits=12)),
-                ("threshold", models.DecimalField(decimal_places=3, max_digits=12)),
-                ("opened_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("mailed_at", models.DateTimeField(blank=True, null=True)),
-                ("closed_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "part",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="low_stock_alerts", to="workshop.part"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="PartLine",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("name", models.CharField(max_length=200)),
-                ("sku", models.CharField(max_length=64)),
-                ("unit", models.CharField(max_length=16)),
-                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
-                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("cost", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "stock",
-                    models.CharField(
-                        choices=[
-                            ("none", "None"),
-                            ("reserved", "Reserved"),
-                            ("consumed", "Consumed"),
-                            ("returned", "Returned"),
-                            ("written_off", "Written Off"),
-                        ],
-                        default="none",
-                        max_length=11,
-                    ),
-                ),
-                (
-                    "job",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="part_lines", to="workshop.job"
-                    ),
-                ),
-                (
-                    "part",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="workshop.part"
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Payment",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "method",
-                    models.CharField(
-                        choices=[
-                            ("cash", "Cash"),
-                            ("card", "Card"),
-                            ("bank_transfer", "Bank Transfer"),
-                            ("other", "Other"),
-                        ],
-                        max_length=13,
-                    ),
-                ),
-                ("reference", models.CharField(blank=True, max_length=64)),
-                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "invoice",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="payments", to="workshop.invoice"
-                    ),
-                ),
-                (
-                    "received_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Product",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("name", models.CharField(max_length=200)),
-                ("description", models.TextField(blank=True)),
-                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("category", models.CharField(blank=True, max_length=128)),
-                ("brand", models.CharField(blank=True, max_length=128)),
-                ("sku", models.CharField(blank=True, max_length=64)),
-                ("height", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
-                ("length", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
-                ("depth", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
-                ("supplier_stock", models.PositiveIntegerField(blank=True, null=True)),
-                (
-                    "supplier_stock_at",
-                    models.DateTimeField(blank=True, help_text="When the supplier's stock was last news.", null=True),
-                ),
-                ("category_key", models.CharField(blank=True, editable=False, max_length=256)),
-                ("brand_key", models.CharField(blank=True, editable=False, max_length=256)),
-                ("provider", models.CharField(default="manual", max_length=32)),
-                ("external_id", models.CharField(blank=True, max_length=64, null=True)),
-                (
-                    "locked_fields",
-                    models.JSONField(
-                        blank=True, default=list, help_text="Fields edited by people; the sync keeps off."
-                    ),
-                ),
-                ("withdrawn_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
-                "permissions": [("adopt_product", "Can make parts of products")],
-            },
-        ),
-        migrations.CreateModel(
-            name="PriceProposal",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("old_price", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("new_price", models.DecimalField(decimal_places=2, max_digits=12)),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[("pending", "Pending"), ("accepted", "Accepted"), ("rejected", "Rejected")],
-                        default="pending",
-                        max_length=8,
-                    ),
-                ),
-                ("run_id", models.BigIntegerField(blank=True, help_text="The sync run that brought it.", null=True)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("decided_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "decided_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "product",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="price_proposals",
-                        to="workshop.product",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-id"],
-                "permissions": [("decide_priceproposal", "Can accept and reject price proposals")],
-            },
-        ),
-        migrations.AddField(
-            model_name="part",
-            name="product",
-            field=models.OneToOneField(
-                blank=True,
-                help_text="Whose price is the cost.",
-                null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="part",
-                to="workshop.product",
-            ),
-        ),
-        migrations.CreateModel(
-            name="PurchaseOrder",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("draft", "Draft"),
-                            ("sent", "Sent"),
-                            ("partially_received", "Partially Received"),
-                            ("received", "Received"),
-                            ("cancelled", "Cancelled"),
-                        ],
-                        default="draft",
-                        max_length=18,
-                    ),
-                ),
-                ("sent_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "supplier",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="purchase_orders",
-                        to="workshop.supplier",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Delivery",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("note", models.CharField(max_length=64)),
-                ("note_key", models.CharField(editable=False, max_length=128)),
-                ("lines", models.JSONField(help_text="What arrived, as `{line id: quantity}`.")),
-                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "received_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "order",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="deliveries",
-                        to="workshop.purchaseorder",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-id"],
-            },
-        ),
-        migrations.CreateModel(
-            name="PurchaseOrderLine",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
-                ("unit_cost", models.DecimalField(decimal_places=2, max_digits=12)),
-                ("received", models.DecimalField(decimal_places=3, default=0, max_digits=12)),
-                (
-                    "order",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="workshop.purchaseorder"
-                    ),
-                ),
-                (
-                    "part",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="purchase_order_lines",
-                        to="workshop.part",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("hourly_rate__gte", 0)), name="mechanic_rate_not_negative"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -773,21 +178,815 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-id"],
                 "permissions": [("reopen_serviceticket", "Can reopen completed tickets")],
+                "indexes": [
+                    models.Index(fields=["status", "-id"], name="ticket_status"),
+                    models.Index(fields=["customer", "-id"], name="ticket_customer"),
+                    models.Index(fields=["service_date", "id"], name="ticket_service_date"),
+                    models.Index(fields=["vin"], name="ticket_vin"),
+                    models.Index(
+                        condition=models.Q(("hold_reason", "parts"), ("status", "on_hold")),
+                        fields=["promised_at", "id"],
+                        name="ticket_waits_for_parts",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("vehicle__isnull", False), models.Q(("vin", ""), _negated=True), _connector="OR"
+                        ),
+                        name="ticket_names_a_vehicle",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("status", "on_hold"),
+                                models.Q(("hold_reason", ""), _negated=True),
+                                ("held_from__in", ["authorised", "in_progress"]),
+                            ),
+                            models.Q(
+                                models.Q(("status", "on_hold"), _negated=True), ("held_from", ""), ("hold_reason", "")
+                            ),
+                            _connector="OR",
+                        ),
+                        name="ticket_hold_has_reason",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("odometer_in", None),
+                            ("odometer_out", None),
+                            ("odometer_out__gte", models.F("odometer_in")),
+                            _connector="OR",
+                        ),
+                        name="ticket_odometer_forward",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["completed", "invoiced", "paid"]), _negated=True),
+                            ("odometer_out__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="ticket_completed_with_odometer",
+                    ),
+                ],
             },
         ),
-        migrations.AddField(
-            model_name="job",
-            name="ticket",
-            field=models.ForeignKey(
+        migrations.CreateModel(
+            name="Job",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("title", models.CharField(max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("proposed", "Proposed"),
+                            ("authorisation_required", "Authorisation Required"),
+                            ("authorised", "Authorised"),
+                            ("declined", "Declined"),
+                            ("in_progress", "In Progress"),
+                            ("finished", "Finished"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="proposed",
+                        max_length=22,
+                    ),
+                ),
+                ("tax_rate", models.DecimalField(decimal_places=2, max_digits=5)),
+                ("authorised_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ('ticket', models.ForeignKey(
                 on_delete=django.db.models.deletion.CASCADE, related_name="jobs", to="workshop.serviceticket"
-            ),
+            )),
+            ],
+            options={
+                "ordering": ["id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("tax_rate__gte", 0), ("tax_rate__lte", 100)), name="job_tax_rate_bounds"
+                    )
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="invoice",
-            name="ticket",
-            field=models.ForeignKey(
+        migrations.CreateModel(
+            name="Product",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.TextField(blank=True)),
+                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("category", models.CharField(blank=True, max_length=128)),
+                ("brand", models.CharField(blank=True, max_length=128)),
+                ("sku", models.CharField(blank=True, max_length=64)),
+                ("height", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
+                ("length", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
+                ("depth", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
+                ("supplier_stock", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "supplier_stock_at",
+                    models.DateTimeField(blank=True, help_text="When the supplier's stock was last news.", null=True),
+                ),
+                ("category_key", models.CharField(blank=True, editable=False, max_length=256)),
+                ("brand_key", models.CharField(blank=True, editable=False, max_length=256)),
+                ("provider", models.CharField(default="manual", max_length=32)),
+                ("external_id", models.CharField(blank=True, max_length=64, null=True)),
+                (
+                    "locked_fields",
+                    models.JSONField(
+                        blank=True, default=list, help_text="Fields edited by people; the sync keeps off."
+                    ),
+                ),
+                ("withdrawn_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "permissions": [("adopt_product", "Can make parts of products")],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("withdrawn_at", None)),
+                        fields=["category_key", "id"],
+                        name="product_category",
+                    ),
+                    models.Index(
+                        condition=models.Q(("withdrawn_at", None)), fields=["brand_key", "id"], name="product_brand"
+                    ),
+                    models.Index(
+                        condition=models.Q(("withdrawn_at", None)), fields=["price", "id"], name="product_price"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("provider", "external_id"), name="product_provider_external_id"),
+                    models.CheckConstraint(condition=models.Q(("price__gte", 0)), name="product_price_not_negative"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Supplier",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("name", models.CharField(max_length=200)),
+                ("name_key", models.CharField(editable=False, max_length=400, unique=True)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("phone", models.CharField(blank=True, max_length=32)),
+            ],
+            options={
+                "ordering": ["id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Part",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("name", models.CharField(max_length=200)),
+                ("sku", models.CharField(max_length=64)),
+                ("sku_key", models.CharField(editable=False, max_length=128, unique=True)),
+                ("description", models.TextField(blank=True)),
+                ("unit", models.CharField(default="piece", max_length=16)),
+                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("cost", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("low_stock_threshold", models.DecimalField(decimal_places=3, default=Decimal("0"), max_digits=12)),
+                ("supplier_sku", models.CharField(blank=True, max_length=64)),
+                ("on_hand", models.DecimalField(decimal_places=3, default=Decimal("0"), editable=False, max_digits=12)),
+                (
+                    "reserved",
+                    models.DecimalField(decimal_places=3, default=Decimal("0"), editable=False, max_digits=12),
+                ),
+                ("archived_at", models.DateTimeField(blank=True, null=True)),
+                ('product', models.OneToOneField(
+                blank=True,
+                help_text="Whose price is the cost.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="part",
+                to="workshop.product",
+            )),
+                ('supplier', models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="parts",
+                to="workshop.supplier",
+            )),
+            ],
+            options={
+                "ordering": ["id"],
+                "permissions": [
+                    ("view_costs", "Can see what parts cost"),
+                    ("move_stock", "Can receive, adjust and scrap stock"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("reserved__gte", 0), ("on_hand__gte", models.F("reserved"))),
+                        name="part_reserved_within_on_hand",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("cost__gte", 0), ("low_stock_threshold__gte", 0), ("price__gte", 0)),
+                        name="part_amounts_not_negative",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="StockAudit",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("parts", models.PositiveIntegerField()),
+                ("invoices", models.PositiveIntegerField()),
+                ("differences", models.PositiveIntegerField()),
+                ("details", models.JSONField(default=list)),
+            ],
+            options={
+                "ordering": ["-id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="DocumentSequence",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(choices=[("invoice", "Invoice"), ("credit_note", "Credit Note")], max_length=11),
+                ),
+                ("year", models.PositiveSmallIntegerField()),
+                ("last", models.PositiveIntegerField(default=0)),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("kind", "year"), name="document_sequence_unique")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Invoice",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=20, unique=True)),
+                ("year", models.PositiveSmallIntegerField()),
+                ("sequence", models.PositiveIntegerField()),
+                ("customer_name", models.CharField(max_length=200)),
+                ("customer_email", models.CharField(max_length=254)),
+                ("customer_phone", models.CharField(blank=True, max_length=32)),
+                ("vehicle_text", models.CharField(blank=True, max_length=300)),
+                ("odometer", models.PositiveIntegerField(blank=True, null=True)),
+                ("odometer_unit", models.CharField(blank=True, max_length=2)),
+                ("service_date", models.DateField()),
+                ("currency", models.CharField(max_length=3)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("partially_paid", "Partially Paid"),
+                            ("paid", "Paid"),
+                            ("void", "Void"),
+                        ],
+                        default="open",
+                        max_length=14,
+                    ),
+                ),
+                ("subtotal", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("tax_total", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("total", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("paid", models.DecimalField(decimal_places=2, default=Decimal("0"), max_digits=12)),
+                ("credited", models.DecimalField(decimal_places=2, default=Decimal("0"), max_digits=12)),
+                ("issued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="invoices", to="workshop.customer"
+                    ),
+                ),
+                (
+                    "issued_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ('ticket', models.ForeignKey(
                 on_delete=django.db.models.deletion.PROTECT, related_name="invoices", to="workshop.serviceticket"
-            ),
+            )),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["status", "-id"], name="invoice_status"),
+                    models.Index(fields=["customer", "-id"], name="invoice_customer"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("year", "sequence"), name="invoice_sequence"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "total",
+                                django.db.models.functions.math.Round(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("subtotal"), "+", models.F("tax_total")
+                                    ),
+                                    precision=2,
+                                ),
+                            )
+                        ),
+                        name="invoice_adds_up",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("credited__gte", 0),
+                            ("credited__lte", models.F("total")),
+                            ("paid__gte", 0),
+                            ("paid__lte", models.F("total")),
+                        ),
+                        name="invoice_paid_within_total",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="CreditNote",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=20, unique=True)),
+                ("year", models.PositiveSmallIntegerField()),
+                ("sequence", models.PositiveIntegerField()),
+                ("reason", models.CharField(max_length=300)),
+                ("subtotal", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("tax_total", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("total", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("issued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "issued_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="credit_notes", to="workshop.invoice"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("year", "sequence"), name="credit_note_sequence"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "total",
+                                django.db.models.functions.math.Round(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("subtotal"), "+", models.F("tax_total")
+                                    ),
+                                    precision=2,
+                                ),
+                            )
+                        ),
+                        name="credit_note_adds_up",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="InvoiceLine",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "kind",
+                    models.CharField(choices=[("labour", "Labour"), ("part", "Part"), ("fee", "Fee")], max_length=6),
+                ),
+                ("job_title", models.CharField(max_length=200)),
+                ("description", models.CharField(max_length=300)),
+                ("sku", models.CharField(blank=True, max_length=64)),
+                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
+                ("unit", models.CharField(max_length=16)),
+                ("unit_price", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "unit_cost",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="What the part cost; staff's alone.",
+                        max_digits=12,
+                        null=True,
+                    ),
+                ),
+                ("tax_rate", models.DecimalField(decimal_places=2, max_digits=5)),
+                ("net", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("tax", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="workshop.invoice"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["position"],
+                "constraints": [models.UniqueConstraint(fields=("invoice", "position"), name="invoice_line_position")],
+            },
+        ),
+        migrations.CreateModel(
+            name="CreditNoteLine",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
+                ("net", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("tax", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "credit_note",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="workshop.creditnote"
+                    ),
+                ),
+                (
+                    "invoice_line",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_note_lines",
+                        to="workshop.invoiceline",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("credit_note", "invoice_line"), name="credit_note_line_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("net__gte", 0), ("quantity__gt", 0), ("tax__gte", 0)),
+                        name="credit_note_line_positive",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="FeeLine",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("title", models.CharField(max_length=200)),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="fee_lines", to="workshop.job"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="fee_line_not_negative")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="LabourLine",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("hours", models.DecimalField(decimal_places=2, max_digits=6)),
+                ("rate", models.DecimalField(decimal_places=2, max_digits=10)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="labour_lines", to="workshop.job"
+                    ),
+                ),
+                (
+                    "mechanic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="labour_lines", to="workshop.mechanic"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("hours__gt", 0), ("rate__gte", 0)), name="labour_line_hours_positive"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="LowStockAlert",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("available", models.DecimalField(decimal_places=3, help_text="When it was opened.", max_digits=12)),
+                ("threshold", models.DecimalField(decimal_places=3, max_digits=12)),
+                ("opened_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("mailed_at", models.DateTimeField(blank=True, null=True)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "part",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="low_stock_alerts", to="workshop.part"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("closed_at__isnull", True), ("mailed_at__isnull", True)),
+                        fields=["id"],
+                        name="low_stock_alert_due",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("closed_at__isnull", True)), fields=("part",), name="low_stock_alert_open"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PartLine",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("name", models.CharField(max_length=200)),
+                ("sku", models.CharField(max_length=64)),
+                ("unit", models.CharField(max_length=16)),
+                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
+                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("cost", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "stock",
+                    models.CharField(
+                        choices=[
+                            ("none", "None"),
+                            ("reserved", "Reserved"),
+                            ("consumed", "Consumed"),
+                            ("returned", "Returned"),
+                            ("written_off", "Written Off"),
+                        ],
+                        default="none",
+                        max_length=11,
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="part_lines", to="workshop.job"
+                    ),
+                ),
+                (
+                    "part",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="workshop.part"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "indexes": [
+                    models.Index(condition=models.Q(("stock", "none")), fields=["part"], name="part_line_unreserved")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("cost__gte", 0), ("price__gte", 0), ("quantity__gt", 0)),
+                        name="part_line_quantity_positive",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Payment",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[
+                            ("cash", "Cash"),
+                            ("card", "Card"),
+                            ("bank_transfer", "Bank Transfer"),
+                            ("other", "Other"),
+                        ],
+                        max_length=13,
+                    ),
+                ),
+                ("reference", models.CharField(blank=True, max_length=64)),
+                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="payments", to="workshop.invoice"
+                    ),
+                ),
+                (
+                    "received_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount", 0), _negated=True), name="payment_of_something"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PriceProposal",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("old_price", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("new_price", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("pending", "Pending"), ("accepted", "Accepted"), ("rejected", "Rejected")],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("run_id", models.BigIntegerField(blank=True, help_text="The sync run that brought it.", null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="price_proposals",
+                        to="workshop.product",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "permissions": [("decide_priceproposal", "Can accept and reject price proposals")],
+                "indexes": [models.Index(fields=["status", "-id"], name="price_proposal_status")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "pending")),
+                        fields=("product",),
+                        name="price_proposal_one_pending",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PurchaseOrder",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("sent", "Sent"),
+                            ("partially_received", "Partially Received"),
+                            ("received", "Received"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="draft",
+                        max_length=18,
+                    ),
+                ),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "supplier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="purchase_orders",
+                        to="workshop.supplier",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [models.Index(fields=["status", "-id"], name="purchase_order_status")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "draft")), fields=("supplier",), name="purchase_order_one_draft"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Delivery",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("note", models.CharField(max_length=64)),
+                ("note_key", models.CharField(editable=False, max_length=128)),
+                ("lines", models.JSONField(help_text="What arrived, as `{line id: quantity}`.")),
+                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "received_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="workshop.purchaseorder",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "constraints": [models.UniqueConstraint(fields=("order", "note_key"), name="delivery_note_once")],
+            },
+        ),
+        migrations.CreateModel(
+            name="PurchaseOrderLine",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("quantity", models.DecimalField(decimal_places=3, max_digits=12)),
+                ("unit_cost", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("received", models.DecimalField(decimal_places=3, default=0, max_digits=12)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="workshop.purchaseorder"
+                    ),
+                ),
+                (
+                    "part",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="purchase_order_lines",
+                        to="workshop.part",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("order", "part"), name="purchase_order_line_part"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("quantity__gt", 0),
+                            ("received__gte", 0),
+                            ("received__lte", models.F("quantity")),
+                            ("unit_cost__gte", 0),
+                        ),
+                        name="purchase_order_line_received",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="EstimateLink",
@@ -822,6 +1021,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("expiry_noted_at__isnull", True), ("revoked_at__isnull", True)),
+                        fields=["expires_at"],
+                        name="estimate_link_due",
+                    )
+                ],
+                "constraints": [models.UniqueConstraint(fields=("ticket", "version"), name="estimate_link_version")],
             },
         ),
         migrations.CreateModel(
@@ -884,18 +1091,89 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [models.Index(fields=["part", "-id"], name="movement_part")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("quantity__gte", 0)), name="movement_quantity_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "after",
+                                django.db.models.functions.math.Round(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("before"), "+", models.F("on_hand_delta")
+                                    ),
+                                    precision=3,
+                                ),
+                            )
+                        ),
+                        name="movement_adds_up",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("kind__in", ["receive", "return"]),
+                                ("on_hand_delta", models.F("quantity")),
+                                ("reserved_delta", 0),
+                            ),
+                            models.Q(
+                                ("kind", "scrap"),
+                                (
+                                    "on_hand_delta",
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("quantity"), "*", models.Value(-1)
+                                    ),
+                                ),
+                                ("reserved_delta", 0),
+                            ),
+                            models.Q(
+                                ("kind", "adjust"),
+                                (
+                                    "on_hand_delta__in",
+                                    [
+                                        models.F("quantity"),
+                                        django.db.models.expressions.CombinedExpression(
+                                            models.F("quantity"), "*", models.Value(-1)
+                                        ),
+                                    ],
+                                ),
+                                ("reserved_delta", 0),
+                            ),
+                            models.Q(
+                                ("kind", "reserve"), ("on_hand_delta", 0), ("reserved_delta", models.F("quantity"))
+                            ),
+                            models.Q(
+                                ("kind", "release"),
+                                ("on_hand_delta", 0),
+                                (
+                                    "reserved_delta",
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("quantity"), "*", models.Value(-1)
+                                    ),
+                                ),
+                            ),
+                            models.Q(
+                                ("kind", "consume"),
+                                (
+                                    "on_hand_delta",
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("quantity"), "*", models.Value(-1)
+                                    ),
+                                ),
+                                (
+                                    "reserved_delta",
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("quantity"), "*", models.Value(-1)
+                                    ),
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="movement_deltas_fit_kind",
+                    ),
+                ],
             },
-        ),
-        migrations.AddField(
-            model_name="part",
-            name="supplier",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="parts",
-                to="workshop.supplier",
-            ),
         ),
         migrations.CreateModel(
             name="TicketEvent",
@@ -942,6 +1220,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [models.Index(fields=["ticket", "-id"], name="ticket_event_ticket")],
             },
         ),
         migrations.CreateModel(
@@ -966,420 +1245,27 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "time entries",
                 "ordering": ["-id"],
-            },
-        ),
-        migrations.AddIndex(
-            model_name="customer",
-            index=models.Index(fields=["name", "id"], name="customer_name"),
-        ),
-        migrations.AddConstraint(
-            model_name="creditnote",
-            constraint=models.UniqueConstraint(fields=("year", "sequence"), name="credit_note_sequence"),
-        ),
-        migrations.AddConstraint(
-            model_name="creditnote",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "total",
-                        django.db.models.functions.math.Round(
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("subtotal"), "+", models.F("tax_total")
-                            ),
-                            precision=2,
-                        ),
-                    )
-                ),
-                name="credit_note_adds_up",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="invoiceline",
-            constraint=models.UniqueConstraint(fields=("invoice", "position"), name="invoice_line_position"),
-        ),
-        migrations.AddConstraint(
-            model_name="creditnoteline",
-            constraint=models.UniqueConstraint(fields=("credit_note", "invoice_line"), name="credit_note_line_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="creditnoteline",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("net__gte", 0), ("quantity__gt", 0), ("tax__gte", 0)),
-                name="credit_note_line_positive",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="feeline",
-            constraint=models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="fee_line_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="mechanic",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("hourly_rate__gte", 0)), name="mechanic_rate_not_negative"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="labourline",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("hours__gt", 0), ("rate__gte", 0)), name="labour_line_hours_positive"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lowstockalert",
-            index=models.Index(
-                condition=models.Q(("closed_at__isnull", True), ("mailed_at__isnull", True)),
-                fields=["id"],
-                name="low_stock_alert_due",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lowstockalert",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("closed_at__isnull", True)), fields=("part",), name="low_stock_alert_open"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="partline",
-            index=models.Index(condition=models.Q(("stock", "none")), fields=["part"], name="part_line_unreserved"),
-        ),
-        migrations.AddConstraint(
-            model_name="partline",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cost__gte", 0), ("price__gte", 0), ("quantity__gt", 0)),
-                name="part_line_quantity_positive",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="payment",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("amount", 0), _negated=True), name="payment_of_something"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="product",
-            index=models.Index(
-                condition=models.Q(("withdrawn_at", None)), fields=["category_key", "id"], name="product_category"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="product",
-            index=models.Index(
-                condition=models.Q(("withdrawn_at", None)), fields=["brand_key", "id"], name="product_brand"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="product",
-            index=models.Index(
-                condition=models.Q(("withdrawn_at", None)), fields=["price", "id"], name="product_price"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="product",
-            constraint=models.UniqueConstraint(fields=("provider", "external_id"), name="product_provider_external_id"),
-        ),
-        migrations.AddConstraint(
-            model_name="product",
-            constraint=models.CheckConstraint(condition=models.Q(("price__gte", 0)), name="product_price_not_negative"),
-        ),
-        migrations.AddIndex(
-            model_name="priceproposal",
-            index=models.Index(fields=["status", "-id"], name="price_proposal_status"),
-        ),
-        migrations.AddConstraint(
-            model_name="priceproposal",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "pending")), fields=("product",), name="price_proposal_one_pending"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.UniqueConstraint(fields=("order", "note_key"), name="delivery_note_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="purchaseorderline",
-            constraint=models.UniqueConstraint(fields=("order", "part"), name="purchase_order_line_part"),
-        ),
-        migrations.AddConstraint(
-            model_name="purchaseorderline",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("quantity__gt", 0),
-                    ("received__gte", 0),
-                    ("received__lte", models.F("quantity")),
-                    ("unit_cost__gte", 0),
-                ),
-                name="purchase_order_line_received",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="serviceticket",
-            index=models.Index(fields=["status", "-id"], name="ticket_status"),
-        ),
-        migrations.AddIndex(
-            model_name="serviceticket",
-            index=models.Index(fields=["customer", "-id"], name="ticket_customer"),
-        ),
-        migrations.AddIndex(
-            model_name="serviceticket",
-            index=models.Index(fields=["service_date", "id"], name="ticket_service_date"),
-        ),
-        migrations.AddIndex(
-            model_name="serviceticket",
-            index=models.Index(fields=["vin"], name="ticket_vin"),
-        ),
-        migrations.AddIndex(
-            model_name="serviceticket",
-            index=models.Index(
-                condition=models.Q(("hold_reason", "parts"), ("status", "on_hold")),
-                fields=["promised_at", "id"],
-                name="ticket_waits_for_parts",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="serviceticket",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("vehicle__isnull", False), models.Q(("vin", ""), _negated=True), _connector="OR"),
-                name="ticket_names_a_vehicle",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="serviceticket",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("status", "on_hold"),
-                        models.Q(("hold_reason", ""), _negated=True),
-                        ("held_from__in", ["authorised", "in_progress"]),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at__isnull", True)), fields=("mechanic",), name="time_entry_one_open"
                     ),
-                    models.Q(models.Q(("status", "on_hold"), _negated=True), ("held_from", ""), ("hold_reason", "")),
-                    _connector="OR",
-                ),
-                name="ticket_hold_has_reason",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="serviceticket",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("odometer_in", None),
-                    ("odometer_out", None),
-                    ("odometer_out__gte", models.F("odometer_in")),
-                    _connector="OR",
-                ),
-                name="ticket_odometer_forward",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="serviceticket",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status__in", ["completed", "invoiced", "paid"]), _negated=True),
-                    ("odometer_out__isnull", False),
-                    _connector="OR",
-                ),
-                name="ticket_completed_with_odometer",
-            ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_at__isnull", True), ("ended_at__gte", models.F("started_at")), _connector="OR"
+                        ),
+                        name="time_entry_forward",
+                    ),
+                ],
+            },
         ),
         migrations.AddIndex(
             model_name="job",
             index=models.Index(fields=["ticket", "id"], name="job_ticket"),
         ),
         migrations.AddConstraint(
-            model_name="job",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("tax_rate__gte", 0), ("tax_rate__lte", 100)), name="job_tax_rate_bounds"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="invoice",
-            index=models.Index(fields=["status", "-id"], name="invoice_status"),
-        ),
-        migrations.AddIndex(
-            model_name="invoice",
-            index=models.Index(fields=["customer", "-id"], name="invoice_customer"),
-        ),
-        migrations.AddConstraint(
-            model_name="invoice",
-            constraint=models.UniqueConstraint(fields=("year", "sequence"), name="invoice_sequence"),
-        ),
-        migrations.AddConstraint(
             model_name="invoice",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("status", "void"), _negated=True), fields=("ticket",), name="invoice_one_per_ticket"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="invoice",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "total",
-                        django.db.models.functions.math.Round(
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("subtotal"), "+", models.F("tax_total")
-                            ),
-                            precision=2,
-                        ),
-                    )
-                ),
-                name="invoice_adds_up",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="invoice",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("credited__gte", 0),
-                    ("credited__lte", models.F("total")),
-                    ("paid__gte", 0),
-                    ("paid__lte", models.F("total")),
-                ),
-                name="invoice_paid_within_total",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="estimatelink",
-            index=models.Index(
-                condition=models.Q(("expiry_noted_at__isnull", True), ("revoked_at__isnull", True)),
-                fields=["expires_at"],
-                name="estimate_link_due",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="estimatelink",
-            constraint=models.UniqueConstraint(fields=("ticket", "version"), name="estimate_link_version"),
-        ),
-        migrations.AddIndex(
-            model_name="stockmovement",
-            index=models.Index(fields=["part", "-id"], name="movement_part"),
-        ),
-        migrations.AddConstraint(
-            model_name="stockmovement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("quantity__gte", 0)), name="movement_quantity_not_negative"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="stockmovement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "after",
-                        django.db.models.functions.math.Round(
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("before"), "+", models.F("on_hand_delta")
-                            ),
-                            precision=3,
-                        ),
-                    )
-                ),
-                name="movement_adds_up",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="stockmovement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("kind__in", ["receive", "return"]),
-                        ("on_hand_delta", models.F("quantity")),
-                        ("reserved_delta", 0),
-                    ),
-                    models.Q(
-                        ("kind", "scrap"),
-                        (
-                            "on_hand_delta",
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("quantity"), "*", models.Value(-1)
-                            ),
-                        ),
-                        ("reserved_delta", 0),
-                    ),
-                    models.Q(
-                        ("kind", "adjust"),
-                        (
-                            "on_hand_delta__in",
-                            [
-                                models.F("quantity"),
-                                django.db.models.expressions.CombinedExpression(
-                                    models.F("quantity"), "*", models.Value(-1)
-                                ),
-                            ],
-                        ),
-                        ("reserved_delta", 0),
-                    ),
-                    models.Q(("kind", "reserve"), ("on_hand_delta", 0), ("reserved_delta", models.F("quantity"))),
-                    models.Q(
-                        ("kind", "release"),
-                        ("on_hand_delta", 0),
-                        (
-                            "reserved_delta",
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("quantity"), "*", models.Value(-1)
-                            ),
-                        ),
-                    ),
-                    models.Q(
-                        ("kind", "consume"),
-                        (
-                            "on_hand_delta",
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("quantity"), "*", models.Value(-1)
-                            ),
-                        ),
-                        (
-                            "reserved_delta",
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("quantity"), "*", models.Value(-1)
-                            ),
-                        ),
-                    ),
-                    _connector="OR",
-                ),
-                name="movement_deltas_fit_kind",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="purchaseorder",
-            index=models.Index(fields=["status", "-id"], name="purchase_order_status"),
-        ),
-        migrations.AddConstraint(
-            model_name="purchaseorder",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "draft")), fields=("supplier",), name="purchase_order_one_draft"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="part",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("reserved__gte", 0), ("on_hand__gte", models.F("reserved"))),
-                name="part_reserved_within_on_hand",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="part",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cost__gte", 0), ("low_stock_threshold__gte", 0), ("price__gte", 0)),
-                name="part_amounts_not_negative",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="ticketevent",
-            index=models.Index(fields=["ticket", "-id"], name="ticket_event_ticket"),
-        ),
-        migrations.AddConstraint(
-            model_name="timeentry",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at__isnull", True)), fields=("mechanic",), name="time_entry_one_open"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="timeentry",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("ended_at__isnull", True), ("ended_at__gte", models.F("started_at")), _connector="OR"
-                ),
-                name="time_entry_forward",
             ),
         ),
     ]

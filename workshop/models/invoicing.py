@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Round
 from django.utils import timezone
 
+from common.models import CounterPayment
 from common.numbering import NumberSequence
 from workshop.models.people import Customer
 from workshop.models.stock import PRICE, QUANTITY
@@ -124,28 +125,13 @@ class InvoiceLine(models.Model):
         return self.description
 
 
-class Payment(models.Model):
+class Payment(CounterPayment):
     """Money that came in for an invoice; a negative amount went back to the customer after a credit note."""
 
-    class Method(models.TextChoices):
-        CASH = "cash"
-        CARD = "card"
-        BANK_TRANSFER = "bank_transfer"
-        OTHER = "other"
-
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="payments")
-    amount = models.DecimalField(**PRICE)
-    method = models.CharField(max_length=13, choices=Method)
-    reference = models.CharField(max_length=64, blank=True)
-    received_at = models.DateTimeField(default=timezone.now)
-    received_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
 
-    class Meta:
-        ordering = ["id"]
+    class Meta(CounterPayment.Meta):
         constraints = [models.CheckConstraint(condition=~Q(amount=0), name="payment_of_something")]
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.method}"
 
 
 class CreditNote(models.Model):

@@ -11,6 +11,8 @@ from django.db.models import Q
 from common.models import TimestampedModel
 from common.text import email_key, natural_key
 
+NAME_KEY_LENGTH = 400
+
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
     """Customers as their viewers see them."""
@@ -69,7 +71,7 @@ class Supplier(TimestampedModel):
     """Somebody who sells parts. Names are compared without regard to case and spacing."""
 
     name = models.CharField(max_length=200)
-    name_key = models.CharField(max_length=400, unique=True, editable=False)
+    name_key = models.CharField(max_length=NAME_KEY_LENGTH, unique=True, editable=False)
     email = models.EmailField(max_length=254, blank=True)
     phone = models.CharField(max_length=32, blank=True)
 

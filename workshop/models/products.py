@@ -14,6 +14,7 @@ from common.text import natural_key
 from workshop.models.stock import PRICE
 
 MEASURE: dict[str, Any] = {"max_digits": 10, "decimal_places": 2}
+KEY_LENGTH = 256
 
 
 class ProductQuerySet(models.QuerySet["Product"]):
@@ -47,8 +48,8 @@ class Product(TimestampedModel):
     supplier_stock_at = models.DateTimeField(
         null=True, blank=True, help_text="When the supplier's stock was last news."
     )
-    category_key = models.CharField(max_length=256, blank=True, editable=False)
-    brand_key = models.CharField(max_length=256, blank=True, editable=False)
+    category_key = models.CharField(max_length=KEY_LENGTH, blank=True, editable=False)
+    brand_key = models.CharField(max_length=KEY_LENGTH, blank=True, editable=False)
     provider = models.CharField(max_length=32, default=MANUAL)
     external_id = models.CharField(max_length=64, null=True, blank=True)
     locked_fields = models.JSONField(default=list, blank=True, help_text="Fields edited by people; the sync keeps off.")

@@ -35,6 +35,10 @@ class ServiceTicketQuerySet(models.QuerySet["ServiceTicket"]):
             return self
         return self.filter(Q(customer__user_id=user.pk) | _assignment(user, OuterRef("pk")))
 
+    def assigned_to(self, user: Any) -> ServiceTicketQuerySet:
+        """Those that the user works on."""
+        return self.filter(_assignment(user, OuterRef("pk")))
+
 
 class ServiceTicket(TimestampedModel):
     """A visit of a vehicle to the workshop (a repair order)."""

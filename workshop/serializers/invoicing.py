@@ -7,18 +7,20 @@ from typing import Any
 
 from common.fields import (
     IdField,
-    MoneyField,
     NameField,
     StrictCharField,
-    StrictChoiceField,
     StrictDecimalField,
 )
-from common.serializers import StrictModelSerializer, StrictSerializer
+from common.serializers import (
+    CounterPaymentCreateSerializer,
+    CounterPaymentSerializer,
+    StrictModelSerializer,
+    StrictSerializer,
+)
 from workshop.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine, Payment
 
 QUANTITY: dict[str, Any] = {"max_digits": 12, "decimal_places": 3}
 SIGNED_MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 2, "read_only": True}
-CENT = Decimal("0.01")
 
 
 class InvoiceLineSerializer(StrictModelSerializer):
@@ -101,30 +103,20 @@ class InvoiceSerializer(InvoiceSummarySerializer):
         read_only_fields = fields
 
 
-class PaymentSerializer(StrictModelSerializer):
+class PaymentSerializer(CounterPaymentSerializer):
     """Money received; a negative amount was refunded. Who took it is shown to staff."""
 
     invoice = IdField(source="invoice_id", read_only=True)
-    received_by = IdField(source="received_by_id", read_only=True, allow_null=True)
+    shows_receiver_to = "workshop.view_payment"
 
     class Meta:
         model = Payment
         fields = ("id", "invoice", "amount", "method", "reference", "received_at", "received_by")
         read_only_fields = fields
 
-    def to_representation(self, instance: Payment) -> dict[str, Any]:
-        data = super().to_representation(instance)
-        if not self.context["request"].user.has_perm("workshop.view_payment"):
-            data["received_by"] = None
-        return data
 
-
-class PaymentCreateSerializer(StrictSerializer):
+class PaymentCreateSerializer(CounterPaymentCreateSerializer):
     """Money that came in or went back. `reference` is what finds it again: a receipt, a transfer's text."""
-
-    amount = MoneyField(min_value=CENT)
-    method = StrictChoiceField(choices=Payment.Method.choices)
-    reference = NameField(max_length=64, required=False, allow_blank=True)
 
 
 class CreditNoteLineSerializer(StrictModelSerializer):

@@ -71,7 +71,7 @@ def lock_customer(customer_id: int) -> Customer:
 
 
 @transaction.atomic
-def customer_of(*, user: User, now: datetime) -> Customer:  # noqa: ARG001
+def customer_of(*, user: User) -> Customer:
     """The user's customer row: the one they have, else that of a walk-in with their address, else a new one.
 
     Locks the user. Raises EmailNotVerified, and CustomerEmailTaken when the address still stands with the customer

@@ -22,6 +22,7 @@ from common.errors import Conflict, NotFound, Unprocessable
 from common.text import natural_key
 from workshop import caches
 from workshop.models import Part, PriceProposal, Product, Supplier
+from workshop.models.products import KEY_LENGTH
 from workshop.services.inventory import create_part, update_part
 from workshop.services.stock import lock_parts
 
@@ -29,7 +30,6 @@ SYNC_SOURCE = "products"  # The name of the catalogue's row in SyncSource.
 EDITABLE = (
     "name", "description", "price", "category", "brand", "sku", "height", "length", "depth", "supplier_stock",
 )  # fmt: skip
-KEY_LENGTH = 256
 
 Status = PriceProposal.Status
 

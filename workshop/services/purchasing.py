@@ -199,17 +199,7 @@ def receive_delivery(
     lines = {line.pk: line for line in order.lines.all()}
     _check_arrivals(lines, arrivals)
     waiting.lock_parts(part_ids=part_ids, tickets=tickets)
-    for arrival in arrivals:
-        line = lines[arrival["line"]]
-        line.received += arrival["quantity"]
-        stock.receive(
-            part_id=line.part_id,
-            quantity=arrival["quantity"],
-            actor=actor,
-            now=now,
-            reference=note,
-            reason=order.number,
-        )
+    _shelve(order, lines, arrivals, note=note, actor=actor, now=now)
     PurchaseOrderLine.objects.bulk_update([lines[pk] for pk in named], ["received"])
     Delivery.objects.create(
         order=order,
@@ -253,6 +243,29 @@ def _lock_drafts(supplier_ids: set[int]) -> dict[int, PurchaseOrder]:
     drafts = PurchaseOrder.objects.filter(supplier__in=supplier_ids, status=Status.DRAFT)
     locked = drafts.select_for_update(of=("self",), no_key=True).order_by("pk")
     return {order.supplier_id: order for order in locked}
+
+
+def _shelve(
+    order: PurchaseOrder,
+    lines: Mapping[int, PurchaseOrderLine],
+    arrivals: Sequence[Arrival],
+    *,
+    note: str,
+    actor: User,
+    now: datetime,
+) -> None:
+    """Book each arrival into stock and on its line, which the caller saves."""
+    for arrival in arrivals:
+        line = lines[arrival["line"]]
+        line.received += arrival["quantity"]
+        stock.receive(
+            part_id=line.part_id,
+            quantity=arrival["quantity"],
+            actor=actor,
+            now=now,
+            reference=note,
+            reason=order.number,
+        )
 
 
 def _move(order: PurchaseOrder, to: Status, **changes: Any) -> None:

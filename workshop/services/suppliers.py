@@ -10,8 +10,7 @@ from django.db import IntegrityError, transaction
 from common.errors import Conflict, NotFound, Unprocessable
 from common.text import natural_key
 from workshop.models import Supplier
-
-NAME_KEY_LENGTH = 400
+from workshop.models.people import NAME_KEY_LENGTH
 
 
 class SupplierExists(Conflict):

@@ -131,7 +131,7 @@ def request_ticket(*, data: Mapping[str, Any], user: User, now: datetime) -> Ser
     fields.pop("customer", None)  # The caller's own: the body's field shows them no other.
     if fields.get("promised_at") is not None:
         raise StaffOnly(attr="promised_at")
-    customer = customer_of(user=user, now=now)
+    customer = customer_of(user=user)
     return _open(customer, fields, actor=user, now=now, own_request=True)
 
 

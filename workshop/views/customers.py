@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
+from common.examples import sent, shown
 from common.permissions import HasPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, RetrieveMixin, UpdateMixin
 from workshop.filters.people import CustomerFilter
@@ -19,10 +20,10 @@ from workshop.serializers.people import CustomerBodySerializer, CustomerSerializ
 from workshop.services import customers
 
 CASEY = {"name": "Casey Jones", "email": "casey@example.com", "phone": "+49 30 1234567"}
-BODY = OpenApiExample("a customer", value={**CASEY, "notes": "Calls back after five."}, request_only=True)
-ROW = OpenApiExample(
+BODY = sent("a customer", {**CASEY, "notes": "Calls back after five."})
+ROW = shown(
     "a customer",
-    value={
+    {
         "id": 31,
         **CASEY,
         "user": None,
@@ -30,7 +31,6 @@ ROW = OpenApiExample(
         "created_at": "2026-11-25T09:30:00Z",
         "updated_at": "2026-11-25T09:30:00Z",
     },
-    response_only=True,
 )
 
 
@@ -56,7 +56,7 @@ ROW = OpenApiExample(
     ),
     partial_update=extend_schema(
         summary="Change a customer",
-        examples=[OpenApiExample("the phone", value={"phone": "+49 30 7654321"}, request_only=True), ROW],
+        examples=[sent("the phone", {"phone": "+49 30 7654321"}), ROW],
     ),
     destroy=extend_schema(
         summary="Delete a customer",

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views import View
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from accounts.idempotency import atomically, idempotent
 from common import clock
 from common.errors import BadRequest, DomainError
+from common.examples import sent, shown
 from common.permissions import Public
 from common.throttling import GeneralThrottle
 from common.views import ApiView, command
@@ -27,9 +28,9 @@ from workshop.serializers.tickets import TicketSerializer
 from workshop.services import estimates
 from workshop.services.estimates import Estimate
 
-ESTIMATE = OpenApiExample(
+ESTIMATE = shown(
     "an estimate",
-    value={
+    {
         "ticket": 123,
         "number": "RO-000123",
         "status": "awaiting_authorisation",
@@ -70,12 +71,9 @@ ESTIMATE = OpenApiExample(
         "total": "108.00",
         "authorised_total": "0.00",
     },
-    response_only=True,
 )
-ANSWER = OpenApiExample(
-    "one yes, one no",
-    value={"decisions": [{"job": 311, "decision": "authorise"}, {"job": 312, "decision": "decline"}]},
-    request_only=True,
+ANSWER = sent(
+    "one yes, one no", {"decisions": [{"job": 311, "decision": "authorise"}, {"job": 312, "decision": "decline"}]}
 )
 
 
@@ -131,6 +129,7 @@ class EstimateView(ApiView):
         return Response(self.represent(estimate, EstimateSerializer))
 
     @extend_schema(
+        operation_id="workshop_estimates_decide",
         summary="Decide on an estimate",
         description="Job by job, all or nothing; jobs that are left out go on waiting. Parts that are short refuse "
         "nothing: the ticket waits for them. A job that the estimate does not have is 422 `does_not_exist`, one that "

@@ -6,6 +6,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
 
+from common.examples import sent, shown
+
 _LABOUR: dict[str, Any] = {
     "id": 501,
     "mechanic": 3,
@@ -71,11 +73,11 @@ _ROW: dict[str, Any] = {
 
 
 def _sent(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True)
+    return sent(name, value)
 
 
 def _answered(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
+    return shown(name, value)
 
 
 TICKET_ROW = _answered("a ticket", _ROW)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.examples import sent, shown
 from common.pagination import CursorPagination
 from common.permissions import HasPerm
 from common.views import (
@@ -57,12 +58,12 @@ ROW_VALUE = {
     "created_at": "2025-03-01T09:30:00Z",
     "updated_at": "2025-03-01T09:30:00Z",
 }
-BODY = OpenApiExample("a part", value=OIL_FILTER, request_only=True)
-ROW = OpenApiExample("a part", value=ROW_VALUE, response_only=True)
-ARCHIVED = OpenApiExample("archived", value={**ROW_VALUE, "archived_at": "2025-03-02T08:00:00Z"}, response_only=True)
-MOVEMENT = OpenApiExample(
+BODY = sent("a part", OIL_FILTER)
+ROW = shown("a part", ROW_VALUE)
+ARCHIVED = shown("archived", {**ROW_VALUE, "archived_at": "2025-03-02T08:00:00Z"})
+MOVEMENT = shown(
     "a reservation",
-    value={
+    {
         "id": 981,
         "kind": "reserve",
         "quantity": "2.000",
@@ -76,7 +77,6 @@ MOVEMENT = OpenApiExample(
         "actor": 7,
         "at": "2025-03-01T09:45:00Z",
     },
-    response_only=True,
 )
 CHANGE = HasPerm.of("workshop.change_part")
 MOVE = HasPerm.of("workshop.move_stock")
@@ -101,7 +101,7 @@ MOVE = HasPerm.of("workshop.move_stock")
     ),
     partial_update=extend_schema(
         summary="Change a part",
-        examples=[OpenApiExample("the price", value={"price": "13.50"}, request_only=True), ROW],
+        examples=[sent("the price", {"price": "13.50"}), ROW],
     ),
     destroy=extend_schema(
         summary="Delete a part",
@@ -186,7 +186,7 @@ class PartViewSet(RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiView
         "first, and go on when they lack nothing. Zero is 422 `quantity_not_positive`, more than the ledger can hold "
         "409 `stock_limit`.",
         examples=[
-            OpenApiExample("a delivery", value={"quantity": "10", "reference": "DN-20881"}, request_only=True),
+            sent("a delivery", {"quantity": "10", "reference": "DN-20881"}),
             ROW,
         ],
     )
@@ -203,7 +203,7 @@ class PartViewSet(RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiView
         description="What is on hand becomes what was counted. Fewer than are reserved is 409 `counted_below_reserved` "
         "with both in `meta`. Tickets that wait for the part get what was found.",
         examples=[
-            OpenApiExample("a count", value={"counted": "9", "reason": "Yearly stocktake."}, request_only=True),
+            sent("a count", {"counted": "9", "reason": "Yearly stocktake."}),
             ROW,
         ],
     )
@@ -220,7 +220,7 @@ class PartViewSet(RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin, ApiView
         description="Throws away what is available; more than that is 409 `insufficient_stock`, since reserved parts "
         "are promised. Zero is 422 `quantity_not_positive`.",
         examples=[
-            OpenApiExample("broken ones", value={"quantity": "1", "reason": "Fell off the shelf."}, request_only=True),
+            sent("broken ones", {"quantity": "1", "reason": "Fell off the shelf."}),
             ROW,
         ],
     )

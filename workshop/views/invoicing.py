@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import DecimalField, Prefetch, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -16,6 +16,7 @@ from rest_framework.reverse import reverse
 from accounts.idempotency import idempotent
 from common import clock
 from common.conditional import etag_of
+from common.examples import sent, shown
 from common.pdf_views import PDFMixin, pdf_action
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, ListMixin, RetrieveMixin, command, reading
@@ -92,13 +93,9 @@ LINES = [
         "credited_quantity": "0.000",
     },
 ]
-ROW = OpenApiExample("an invoice", value=SUMMARY, response_only=True)
-INVOICE = OpenApiExample("an invoice", value=SUMMARY | {"lines": LINES}, response_only=True)
-ISSUED = OpenApiExample(
-    "an invoice",
-    value=SUMMARY | {"status": "open", "paid": "0.00", "balance": "132.00", "lines": LINES},
-    response_only=True,
-)
+ROW = shown("an invoice", SUMMARY)
+INVOICE = shown("an invoice", SUMMARY | {"lines": LINES})
+ISSUED = shown("an invoice", SUMMARY | {"status": "open", "paid": "0.00", "balance": "132.00", "lines": LINES})
 PAYMENT = {
     "id": 4,
     "invoice": 3,
@@ -108,24 +105,16 @@ PAYMENT = {
     "received_at": "2026-11-25T15:10:00Z",
     "received_by": 2,
 }
-PAYMENT_BODY = OpenApiExample(
-    "by card", value={"amount": "100.00", "method": "card", "reference": "T-4711"}, request_only=True
+PAYMENT_BODY = sent("by card", {"amount": "100.00", "method": "card", "reference": "T-4711"})
+PAYMENT_ROW = shown("a payment", PAYMENT)
+REFUND_BODY = sent("by transfer", {"amount": "24.00", "method": "bank_transfer"})
+REFUND_ROW = shown("a refund", PAYMENT | {"id": 5, "amount": "-24.00", "method": "bank_transfer", "reference": ""})
+CREDIT_BODY = sent(
+    "a part that was not needed", {"lines": [{"line": 8, "quantity": "2"}], "reason": "The filters were not fitted."}
 )
-PAYMENT_ROW = OpenApiExample("a payment", value=PAYMENT, response_only=True)
-REFUND_BODY = OpenApiExample("by transfer", value={"amount": "24.00", "method": "bank_transfer"}, request_only=True)
-REFUND_ROW = OpenApiExample(
-    "a refund",
-    value=PAYMENT | {"id": 5, "amount": "-24.00", "method": "bank_transfer", "reference": ""},
-    response_only=True,
-)
-CREDIT_BODY = OpenApiExample(
-    "a part that was not needed",
-    value={"lines": [{"line": 8, "quantity": "2"}], "reason": "The filters were not fitted."},
-    request_only=True,
-)
-CREDIT_NOTE = OpenApiExample(
+CREDIT_NOTE = shown(
     "a credit note",
-    value={
+    {
         "id": 1,
         "number": "CN-2026-000001",
         "invoice": 3,
@@ -138,7 +127,6 @@ CREDIT_NOTE = OpenApiExample(
         "issued_at": "2026-11-26T09:00:00Z",
         "lines": [{"line": 8, "description": "Oil filter", "quantity": "2.000", "net": "20.00", "tax": "4.00"}],
     },
-    response_only=True,
 )
 
 
@@ -247,6 +235,7 @@ class InvoiceViewSet(PDFMixin, ListMixin, RetrieveMixin, ApiViewSet):
         request=PaymentCreateSerializer,
         response=PaymentSerializer,
         status=201,
+        operation_id="workshop_invoices_refunds_create",
         summary="Record a refund",
         description="Of what was paid and then credited: at most what the balance is below zero, else 409 "
         "`refund_exceeds_credit` with `refundable` in `meta`. It is kept as a payment with a negative amount.",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.examples import sent
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, RetrieveMixin, command, reading
 from workshop.models import FeeLine, Job, LabourLine, PartLine, TimeEntry
@@ -57,7 +58,7 @@ class UnderTicketMixin:
         summary="Change a job",
         description="409 `job_in_progress` once work on it has begun. Another `tax_rate`, which is staff's to set (403 "
         "`price_not_allowed`), is another price: it asks the customer again, like a change of a line.",
-        examples=[OpenApiExample("the title", value={"title": "Replace all brake pads"}, request_only=True), JOB],
+        examples=[sent("the title", {"title": "Replace all brake pads"}), JOB],
     ),
     destroy=extend_schema(
         summary="Drop a job",
@@ -101,7 +102,7 @@ class JobViewSet(UnderTicketMixin, RetrieveMixin, PatchMixin, DestroyMixin, ApiV
         description="By staff, for a customer who agreed in person. Its parts are reserved, all or none: 409 "
         "`insufficient_stock` lists every shortage in `meta.shortages`. With `wait_for_parts` it is authorised without "
         "them and the ticket goes on hold until they come.",
-        examples=[OpenApiExample("it can wait", value={"wait_for_parts": True}, request_only=True), JOB],
+        examples=[sent("it can wait", {"wait_for_parts": True}), JOB],
     )
     @idempotent
     def authorise(self, request: Request, pk: int) -> Response:
@@ -225,7 +226,7 @@ _ASKS_AGAIN = (
     partial_update=extend_schema(
         summary="Change a labour line",
         description=f"Another mechanic's hours cost that one's rate of today. {_ASKS_AGAIN}",
-        examples=[OpenApiExample("more hours", value={"hours": "2.00"}, request_only=True), LABOUR_LINE],
+        examples=[sent("more hours", {"hours": "2.00"}), LABOUR_LINE],
     ),
     destroy=extend_schema(summary="Take labour off a job", description=_ASKS_AGAIN),
 )
@@ -259,7 +260,7 @@ class LabourLineViewSet(LineViewSet):
         description=f"Its quantity, and by staff its price. {_ASKS_AGAIN}",
         request=ChangePartLineSerializer,
         responses={200: PartLineSerializer},
-        examples=[OpenApiExample("two of them", value={"quantity": "2"}, request_only=True), PART_LINE],
+        examples=[sent("two of them", {"quantity": "2"}), PART_LINE],
     ),
     destroy=extend_schema(summary="Take a part off a job", description=_ASKS_AGAIN),
 )
@@ -286,7 +287,7 @@ class PartLineViewSet(LineViewSet):
     partial_update=extend_schema(
         summary="Change a fee line",
         description=f"By staff (403 `price_not_allowed`). {_ASKS_AGAIN}",
-        examples=[OpenApiExample("a higher one", value={"amount": "7.50"}, request_only=True), FEE_LINE],
+        examples=[sent("a higher one", {"amount": "7.50"}), FEE_LINE],
     ),
     destroy=extend_schema(
         summary="Take a fee off a job", description=f"By staff (403 `price_not_allowed`). {_ASKS_AGAIN}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from cars.pagination import GroupPagination
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import (
     ApiViewSet,
@@ -27,17 +28,16 @@ from workshop.serializers.people import LeaderboardRowSerializer, MechanicBodySe
 from workshop.services import mechanics
 
 MIA = {"user": 9, "display_name": "Mia", "hourly_rate": "72.50", "skills": ["brakes", "diagnostics"]}
-BODY = OpenApiExample("a mechanic", value=MIA, request_only=True)
-ROW = OpenApiExample(
+BODY = sent("a mechanic", MIA)
+ROW = shown(
     "a mechanic",
-    value={
+    {
         "id": 4,
         **MIA,
         "active": True,
         "created_at": "2026-11-25T09:30:00Z",
         "updated_at": "2026-11-25T09:30:00Z",
     },
-    response_only=True,
 )
 
 
@@ -62,7 +62,7 @@ ROW = OpenApiExample(
     ),
     partial_update=extend_schema(
         summary="Change a mechanic",
-        examples=[OpenApiExample("who left", value={"active": False}, request_only=True), ROW],
+        examples=[sent("who left", {"active": False}), ROW],
     ),
     destroy=extend_schema(
         summary="Delete a mechanic",
@@ -105,13 +105,7 @@ class MechanicViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, Destro
             "description": "By the number of tickets they are assigned to, cancelled ones left out: most first, then "
             "by name and id. Mechanics without any come last; those who left are shown for what they did. Cached, and "
             "right again with the next request after a ticket or an assignment has changed.",
-            "examples": [
-                OpenApiExample(
-                    "the busiest",
-                    value={"mechanic": 4, "display_name": "Mia", "ticket_count": 17},
-                    response_only=True,
-                )
-            ],
+            "examples": [shown("the busiest", {"mechanic": 4, "display_name": "Mia", "ticket_count": 17})],
         },
     )
     def leaderboard(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +14,7 @@ from accounts.idempotency import idempotent
 from cars.pagination import GroupPagination
 from common import clock
 from common.conditional import etag_of
+from common.examples import sent, shown
 from common.fastlist import FastListMixin
 from common.fastread import FastRetrieveMixin
 from common.permissions import HasPerm, Public
@@ -55,14 +56,12 @@ PADS_ROW = {
     "created_at": "2026-11-01T06:00:00Z",
     "updated_at": "2026-11-25T06:00:00Z",
 }
-BODY = OpenApiExample("a product", value=PADS, request_only=True)
-ROW = OpenApiExample("a product", value=PADS_ROW, response_only=True)
-LOCKED = OpenApiExample(
-    "with an edited price", value=PADS_ROW | {"price": "49.90", "locked_fields": ["price"]}, response_only=True
-)
-ADOPTED = OpenApiExample(
+BODY = sent("a product", PADS)
+ROW = shown("a product", PADS_ROW)
+LOCKED = shown("with an edited price", PADS_ROW | {"price": "49.90", "locked_fields": ["price"]})
+ADOPTED = shown(
     "the part",
-    value=PART
+    PART
     | {
         "name": PADS["name"],
         "sku": PADS["sku"],
@@ -72,7 +71,6 @@ ADOPTED = OpenApiExample(
         "supplier_sku": PADS["sku"],
         "product": 36,
     },
-    response_only=True,
 )
 PENDING = {
     "id": 5,
@@ -113,7 +111,7 @@ DECIDE = HasPerm.of("workshop.decide_priceproposal")
     partial_update=extend_schema(
         summary="Change a product",
         description="As PUT, of the members that are given.",
-        examples=[OpenApiExample("the price", value={"price": "49.90"}, request_only=True), LOCKED],
+        examples=[sent("the price", {"price": "49.90"}), LOCKED],
     ),
     destroy=extend_schema(
         summary="Delete a product", description="A synced one does not come back. Its part stays, with the cost it has."
@@ -125,6 +123,7 @@ class ProductViewSet(FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin,
     queryset = Product.objects.all()
     serializer_class = ProductSerializer
     filterset_class = ProductFilter
+    replica_reads = frozenset({"list", "retrieve"})
     permission_classes = [Public]
     action_permissions = {
         "create": [HasPerm.of("workshop.add_product")],
@@ -159,9 +158,7 @@ class ProductViewSet(FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin,
         schema={
             "summary": "List categories",
             "description": "Public. Each with the number of its products; those without a category are not counted.",
-            "examples": [
-                OpenApiExample("a category", value={"category": "Brake pads", "count": 13}, response_only=True)
-            ],
+            "examples": [shown("a category", {"category": "Brake pads", "count": 13})],
         },
     )
     def categories(self, request: Request) -> Response:
@@ -173,7 +170,7 @@ class ProductViewSet(FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin,
         response=ProductSerializer,
         summary="Unlock edited fields",
         description="Let the sync change them again, with its next run: `fields`, or all.",
-        examples=[OpenApiExample("the price", value={"fields": ["price"]}, request_only=True), ROW],
+        examples=[sent("the price", {"fields": ["price"]}), ROW],
     )
     @idempotent
     def unlock(self, request: Request, pk: int) -> Response:
@@ -193,8 +190,8 @@ class ProductViewSet(FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin,
         "409 `already_adopted` (`meta.existing_id`), `part_linked`, `sku_taken` (`meta.existing_id`) or "
         "`product_withdrawn`; 422 `sku_required` when neither has an SKU.",
         examples=[
-            OpenApiExample("a new part", value={"price": "89.00"}, request_only=True),
-            OpenApiExample("a part that is there", value={"part": 12}, request_only=True),
+            sent("a new part", {"price": "89.00"}),
+            sent("a part that is there", {"part": 12}),
             ADOPTED,
         ],
     )
@@ -211,7 +208,7 @@ class ProductViewSet(FastListMixin, FastRetrieveMixin, CreateMixin, UpdateMixin,
     list=extend_schema(
         summary="List price proposals",
         description="Prices that a sync would have moved by more than half, up or down. The newest first.",
-        examples=[OpenApiExample("a price that waits", value=PENDING, response_only=True)],
+        examples=[shown("a price that waits", PENDING)],
     ),
 )
 class PriceProposalViewSet(ListMixin, ApiViewSet):
@@ -232,7 +229,7 @@ class PriceProposalViewSet(ListMixin, ApiViewSet):
         summary="Accept a price",
         description="The product gets it, and its part the cost. 409 `proposal_decided` when somebody was first; a "
         "proposal whose price upstream has left is gone (404).",
-        examples=[OpenApiExample("accepted", value=DECIDED | {"status": "accepted"}, response_only=True)],
+        examples=[shown("accepted", DECIDED | {"status": "accepted"})],
     )
     @idempotent
     def accept(self, request: Request, pk: int) -> Response:
@@ -244,7 +241,7 @@ class PriceProposalViewSet(ListMixin, ApiViewSet):
         summary="Reject a price",
         description="The product keeps its own, and this change is not proposed again. 409 `proposal_decided` when "
         "somebody was first.",
-        examples=[OpenApiExample("rejected", value=DECIDED | {"status": "rejected"}, response_only=True)],
+        examples=[shown("rejected", DECIDED | {"status": "rejected"})],
     )
     @idempotent
     def reject(self, request: Request, pk: int) -> Response:

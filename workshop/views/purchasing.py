@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, UpdateMixin, command
 from workshop.filters.purchasing import PurchaseOrderFilter
@@ -71,14 +72,6 @@ SHORTAGES_VALUE = {
 }
 LINES_BODY = {"lines": [{"part": 3, "quantity": "6", "unit_cost": "6.00"}]}
 DELIVERY_BODY = {"delivery_note": "DN-1001", "lines": [{"line": 9, "quantity": "4"}]}
-
-
-def shown(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True)
-
-
-def sent(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True)
 
 
 DRAFT = shown("a draft", DRAFT_VALUE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import idempotent
+from common.examples import sent, shown
 from common.permissions import HasPerm
 from common.views import ApiViewSet, CreateMixin, DestroyMixin, ListMixin, RetrieveMixin, UpdateMixin
 from workshop.filters.people import SupplierFilter
@@ -17,11 +18,9 @@ from workshop.serializers.people import SupplierSerializer
 from workshop.services import suppliers
 
 NORTH = {"name": "North Parts Ltd", "email": "orders@north-parts.example", "phone": "+44 20 7946 0000"}
-BODY = OpenApiExample("a supplier", value=NORTH, request_only=True)
-ROW = OpenApiExample(
-    "a supplier",
-    value={"id": 3, **NORTH, "created_at": "2026-11-25T09:30:00Z", "updated_at": "2026-11-25T09:30:00Z"},
-    response_only=True,
+BODY = sent("a supplier", NORTH)
+ROW = shown(
+    "a supplier", {"id": 3, **NORTH, "created_at": "2026-11-25T09:30:00Z", "updated_at": "2026-11-25T09:30:00Z"}
 )
 
 
@@ -39,7 +38,7 @@ ROW = OpenApiExample(
     ),
     partial_update=extend_schema(
         summary="Change a supplier",
-        examples=[OpenApiExample("the phone", value={"phone": "+44 20 7946 0001"}, request_only=True), ROW],
+        examples=[sent("the phone", {"phone": "+44 20 7946 0001"}), ROW],
     ),
     destroy=extend_schema(
         summary="Delete a supplier",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Prefetch
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
@@ -14,6 +14,7 @@ from rest_framework.reverse import reverse
 
 from accounts.idempotency import idempotent
 from common import clock
+from common.examples import sent, shown
 from common.pagination import CursorPagination
 from common.permissions import ObjectPerm, SignedIn
 from common.views import ApiViewSet, CreateMixin, ListMixin, RetrieveMixin, UpdateMixin, command, reading
@@ -86,7 +87,7 @@ def shown_tickets() -> ServiceTicketQuerySet:
         "`odometer_backwards`.",
         request=ChangeTicketSerializer,
         responses={200: TicketSerializer},
-        examples=[OpenApiExample("it leaves", value={"odometer_out": 182455}, request_only=True), TICKET],
+        examples=[sent("it leaves", {"odometer_out": 182455}), TICKET],
     ),
     send=extend_schema(examples=[SENT]),
     revoke_estimate=extend_schema(examples=[TICKET]),
@@ -142,10 +143,8 @@ class TicketViewSet(EstimateCommands, InvoiceCommand, ListMixin, RetrieveMixin, 
         request=EditMechanicsSerializer,
         responses={200: EditedMechanicsSerializer},
         examples=[
-            OpenApiExample("one comes, one goes", value={"add_ids": [3], "remove_ids": [5]}, request_only=True),
-            OpenApiExample(
-                "who is left", value={"id": 123, "mechanics": [{"id": 3, "display_name": "Dana"}]}, response_only=True
-            ),
+            sent("one comes, one goes", {"add_ids": [3], "remove_ids": [5]}),
+            shown("who is left", {"id": 123, "mechanics": [{"id": 3, "display_name": "Dana"}]}),
         ],
     )
     @action(detail=True, methods=["put"], serializer_class=EditMechanicsSerializer)
@@ -177,7 +176,7 @@ class TicketViewSet(EstimateCommands, InvoiceCommand, ListMixin, RetrieveMixin, 
         summary="Put a ticket on hold",
         description="An authorised one or one in progress; else 409 `invalid_transition`. Running clocks stop.",
         examples=[
-            OpenApiExample("for the customer", value={"reason": "customer", "note": "Calls back."}, request_only=True),
+            sent("for the customer", {"reason": "customer", "note": "Calls back."}),
             TICKET,
         ],
     )
@@ -235,9 +234,7 @@ class TicketViewSet(EstimateCommands, InvoiceCommand, ListMixin, RetrieveMixin, 
         "the stock or written off, as `consumed_parts` says; without it they are 409 `consumed_parts`, listed in "
         "`meta.lines`.",
         examples=[
-            OpenApiExample(
-                "parts go back", value={"reason": "Sold elsewhere.", "consumed_parts": "return"}, request_only=True
-            ),
+            sent("parts go back", {"reason": "Sold elsewhere.", "consumed_parts": "return"}),
             TICKET,
         ],
     )

@@ -18,10 +18,11 @@ from django.core.management.base import BaseCommand, CommandError
 from honcho import manager as honcho
 from honcho.environ import parse_procfile
 
-from accounts.demo import PASSWORD, PEOPLE
+from accounts import demo
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_WITHIN_S = 120
+BEGINNING = ("admin", "finance", "alice")  # Of the demo's people.
 STOP_WITHIN_S = 30  # A sync that is under way is finished first; what is killed goes on at the next start.
 
 
@@ -38,15 +39,21 @@ class Command(BaseCommand):
         honcho.KILL_WAIT = STOP_WITHIN_S
         manager = honcho.Manager()
         for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-            manager.add_process(name, command, env=environment, cwd=str(ROOT))
+            manager.add_process(name, command, env=environment | quiet(name), cwd=str(ROOT))
         # A closed terminal must not leave orphans: honcho handles the other two signals only.
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-        herald = Process(target=_announce, args=(settings.PORT, settings.ADMIN_PATH), daemon=True)
+        herald = Process(target=_announce, args=(settings.PORT,), daemon=True)
         herald.start()
         manager.loop()
         herald.kill()
         if manager.returncode not in (0, 130, 143):
             raise CommandError("One of the processes ended; its last lines above say why.")
+
+
+def quiet(process: str) -> dict[str, str]:
+    """The worker's line for every sweep, once a second, would carry off what `_announce` says; with LOG_LEVEL set all
+    that it asks for is shown."""
+    return {"LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING")} if process == "worker" else {}
 
 
 def _check_port(port: int) -> None:
@@ -58,7 +65,7 @@ def _check_port(port: int) -> None:
             raise CommandError(f"Port {port} is not free ({error.strerror}). Another one: make run PORT=8001") from None
 
 
-def _announce(port: int, admin_path: str) -> None:
+def _announce(port: int) -> None:
     """Says where to look once the server answers: before that it would be lost among the first lines of the logs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     deadline = time.monotonic() + READY_WITHIN_S
@@ -68,12 +75,17 @@ def _announce(port: int, admin_path: str) -> None:
         except (URLError, OSError):
             time.sleep(0.3)
             continue
-        administrator, customer = PEOPLE[0].email, PEOPLE[-1].email
-        print(
-            f"\n  Forecourt is ready: http://localhost:{port}/api/docs"
-            f"\n  Live auctions: http://localhost:{port}/api/auctions?status=live, each with a page /auctions/<id>/live"
-            f"\n  Admin: http://localhost:{port}/{admin_path}/ as {administrator} (a customer: {customer})"
-            f"\n  Password: {PASSWORD}. The first sync fills the registry within a minute. Ctrl-C stops everything.\n",
-            flush=True,
-        )
+        print(_banner(), flush=True)
         return
+
+
+def _banner() -> str:
+    """The whole story was told when it was seeded; here is how it begins."""
+    lines = [
+        f"Forecourt is ready: {settings.BACKEND_URL}/ is the way in; the API is at {settings.BACKEND_URL}/api/docs."
+    ]
+    if demo.is_welcome() and demo.is_seeded():
+        lines.append(f"The demo's people have the password {demo.PASSWORD}. For a beginning:")
+        lines += [f"  {line}" for look in demo.looks() if look.username in BEGINNING for line in demo.told(look)]
+    lines.append("The first sync fills the registry within a minute. Ctrl-C stops everything.")
+    return "\n" + "".join(f"  {line}\n" for line in lines)

@@ -37,6 +37,7 @@ def crash_in_page(monkeypatch: pytest.MonkeyPatch, page: int) -> None:
 
 
 @pytest.mark.parametrize("page", range(1, 11))
+@pytest.mark.fault("F18", "an exception within each page", expected="the pages before are kept, the next run completes")
 def test_a_crash_at_any_page_keeps_those_before_and_the_next_run_completes(
     ten_pages: ParseServer, sync: Sync, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
@@ -51,6 +52,11 @@ def test_a_crash_at_any_page_keeps_those_before_and_the_next_run_completes(
 
 
 @pytest.mark.parametrize("request_number", range(1, 12))
+@pytest.mark.fault(
+    "F12",
+    "404 from each request on",
+    expected="the pages before are kept, nothing is withdrawn, the next run completes",
+)
 def test_an_upstream_that_fails_at_any_request_keeps_the_pages_before(
     ten_pages: ParseServer, sync: Sync, request_number: int
 ) -> None:

@@ -184,6 +184,7 @@ def test_runs_that_nobody_took_are_rung_for_again(db: None, monkeypatch: pytest.
     assert rings == [("cars.tasks.run_sync", run.pk)] * 2
 
 
+@pytest.mark.fault("F32", "a sync whose worker dies each time", expected="given up, the breaker opens")
 def test_a_run_that_kills_its_worker_each_time_ends_with_an_open_breaker(db: None) -> None:
     ask()
     for _ in range(breaker.FAILURES_TO_OPEN):
@@ -205,6 +206,7 @@ def test_a_run_lasts_ten_minutes_at_most(parse: ParseServer, sync: Sync, monkeyp
 
 
 @pytest.mark.usefixtures("small_pages")
+@pytest.mark.fault("F14", "pages without end", expected="the run ends at its bound of pages")
 def test_an_endless_upstream_is_cut(parse: ParseServer, sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MOST_PAGES", 2)
     run = sync()

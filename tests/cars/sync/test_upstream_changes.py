@@ -86,6 +86,11 @@ def test_more_than_a_fifth_gone_withdraws_nothing_and_alerts(
     assert f"{gone} of 30 rows" in alert.body
 
 
+@pytest.mark.fault(
+    "F16",
+    "nulls, text for numbers, the year 99999, NUL, markup, 10 kB",
+    expected="each refused with its reason, the others stored",
+)
 def test_bad_rows_are_refused_alone_and_the_cursor_moves(parse: ParseServer, sync: Sync) -> None:
     bad = parse.bad_rows()
     parse.faults.add(Fault.BAD_ROWS, from_request=2, times=1)
@@ -118,6 +123,7 @@ def test_a_row_that_turns_bad_is_not_withdrawn(parse: ParseServer, sync: Sync) -
 
 
 @pytest.mark.parametrize("fault", [Fault.DUPLICATE_IN_PAGE, Fault.DUPLICATE_ACROSS_PAGES])
+@pytest.mark.fault("F13", "a record twice in a page, and in two pages", expected="one row, counted as duplicate")
 def test_a_record_that_comes_twice_is_one_row_and_counted(parse: ParseServer, sync: Sync, fault: Fault) -> None:
     parse.faults.add(fault, from_request=3, times=1)
     run = sync()

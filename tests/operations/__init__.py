@@ -1,0 +1,1 @@
+"""What keeps the platform running: replicas, migrations of live data, backups, the connection pooler."""
