@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -46,6 +47,9 @@ INK, QUIET, ACCENT, TINT, RULE = (HexColor(f"#{code}") for code in ("1b2430", "5
 MARGIN, FOOT = 18 * mm, 22 * mm
 WIDTH = A4[0] - 2 * MARGIN
 LEADING = 1.35
+# One document at a time: fonts are shared by all threads, and reportlab reads all glyphs of one through a single position
+# in its file (MrBitBucket/reportlab-mirror#4). Beside it a thread gets wrong outlines or a KeyError.
+DRAWING = Lock()
 KEPT = 12  # Sums on the page of the last line; many tax rates may make more than a page.
 
 
@@ -161,7 +165,9 @@ def compose(*, title: str, number: str, story: Iterable[Flowable]) -> bytes:
     def numbered(*args: Any, **kwargs: Any) -> NumberedCanvas:
         return NumberedCanvas(*args, foot=f"{settings.WORKSHOP_NAME}  ·  {name}", **kwargs)
 
-    template.build([*_letterhead(title, number), *story], canvasmaker=numbered)
+    contents = [*_letterhead(title, number), *story]
+    with DRAWING:
+        template.build(contents, canvasmaker=numbered)
     return target.getvalue()
 
 

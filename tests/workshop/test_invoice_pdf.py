@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from reportlab.pdfbase.ttfonts import TTFontFace
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -129,6 +131,25 @@ def test_threads_do_not_mix_their_documents(invoice: Invoice) -> None:
     expected = [invoice_pdf(one) for one in loaded]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(invoice_pdf, loaded * 8)) == expected * 8
+
+
+def test_glyphs_are_read_by_one_thread_at_a_time(invoice: Invoice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the schedule: while one thread reads a font's file, no other comes to it."""
+    loaded = Invoice.objects.prefetch_related("lines").select_related("ticket").get(pk=invoice.pk)
+    at_the_file, read = Barrier(2, timeout=0.2), TTFontFace.makeSubset
+
+    def met() -> bool:
+        try:
+            at_the_file.wait()
+        except BrokenBarrierError:  # Nobody else came. It stays broken, so that only the first reader waits.
+            return False
+        return True
+
+    meetings: list[bool] = []
+    monkeypatch.setattr(TTFontFace, "makeSubset", lambda *args: meetings.append(met()) or read(*args))
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(invoice_pdf, [loaded] * 2))) == 1
+    assert meetings and not any(meetings)
 
 
 def test_errors_are_json_whatever_is_accepted(
