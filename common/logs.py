@@ -87,6 +87,12 @@ _SHARED: list[Processor] = [
     structlog.processors.format_exc_info,
     redact,
 ]
+# One list for the whole life of the process: loggers keep the one that they were made with.
+_CHAIN: list[Processor] = [
+    structlog.stdlib.filter_by_level,
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
 
 
 class JSONFormatter(structlog.stdlib.ProcessorFormatter):
@@ -181,11 +187,7 @@ def configure(config: dict[str, Any]) -> None:
     """settings.LOGGING_CONFIG: sets up logging and structlog together."""
     logging.config.dictConfig(config)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_CHAIN,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

@@ -47,8 +47,8 @@ INK, QUIET, ACCENT, TINT, RULE = (HexColor(f"#{code}") for code in ("1b2430", "5
 MARGIN, FOOT = 18 * mm, 22 * mm
 WIDTH = A4[0] - 2 * MARGIN
 LEADING = 1.35
-# One document at a time: fonts are shared by all threads, and reportlab reads all glyphs of one through a single position
-# in its file (MrBitBucket/reportlab-mirror#4). Beside it a thread gets wrong outlines or a KeyError.
+# One document at a time: fonts are shared by all threads, and reportlab reads the glyphs of each through a single
+# position in its file (MrBitBucket/reportlab-mirror#4). Two at once get wrong outlines, or a KeyError.
 DRAWING = Lock()
 KEPT = 12  # Sums on the page of the last line; many tax rates may make more than a page.
 

@@ -92,8 +92,7 @@ def test_a_frozen_redis_costs_each_waiting_thread_one_time_out(
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """What the cache said. Not by structlog's own capture: it misses loggers that were made before a test that
-    configured the logging anew."""
+    """What the cache said, in whichever thread."""
     return [
         (record.levelname, record.msg["event"]) for record in caplog.records if record.name == circuit_module.__name__
     ]

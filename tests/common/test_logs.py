@@ -142,6 +142,7 @@ def test_the_context_of_the_request_is_in_every_line(log: Any, written: Callable
 
 def test_the_sync_also_writes_a_rotating_file(tmp_path: Path) -> None:
     config = logging_config(level="INFO", sync_log=tmp_path / "sync_cars.log")
+    older = structlog.get_logger("older").bind()
     kept = logging.getLogger("cars.sync").handlers[:], logging.root.handlers[:]
     try:
         configure(config)
@@ -150,6 +151,9 @@ def test_the_sync_also_writes_a_rotating_file(tmp_path: Path) -> None:
         assert isinstance(handler, logging.handlers.RotatingFileHandler)
         handler.close()
         assert json.loads((tmp_path / "sync_cars.log").read_text())["number"] == 1
+        with structlog.testing.capture_logs() as lines:
+            older.warning("still heard")
+        assert [line["event"] for line in lines] == ["still heard"]
     finally:
         logging.getLogger("cars.sync").handlers, logging.root.handlers = kept
 

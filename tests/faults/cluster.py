@@ -16,6 +16,7 @@ from tests.e2e.processes import migrate
 from tests.services import _postgres_folders, make_cluster, postgres_command
 
 START_TIMEOUT_S = 30
+MAX_CONNECTIONS = 40
 # How the server's processes are told to end; see "Shutting Down the Server" in PostgreSQL's manual.
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 
@@ -44,7 +45,7 @@ class Cluster:
         return psycopg.connect(f"host={self.sockets} user=postgres dbname={database}", autocommit=True)
 
     def start(self, **options: str) -> None:
-        options = {"listen_addresses": "", "max_connections": "40"} | self._options | options
+        options = {"listen_addresses": "", "max_connections": str(MAX_CONNECTIONS)} | self._options | options
         command = postgres_command(self.programs, self._data, self.sockets, **options)
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + START_TIMEOUT_S

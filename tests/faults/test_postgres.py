@@ -17,7 +17,7 @@ import pytest
 from tests.common.redis_server import running_redis
 from tests.e2e.processes import ROOT, SERVERS, Platform, running_platform
 from tests.faults import market as people
-from tests.faults.cluster import FAST, IMMEDIATE, Cluster, running_cluster
+from tests.faults.cluster import FAST, IMMEDIATE, MAX_CONNECTIONS, Cluster, running_cluster
 from tests.faults.conftest import LONG_LIVED, OFTEN, schedule
 from tests.faults.load import resending, sign_in, write_load
 from tests.faults.market import Market, market_on
@@ -141,9 +141,7 @@ def test_without_a_free_connection_it_is_503_and_then_as_before(
     cluster: Cluster, platform: Platform, token: str, witness: Callable[..., None]
 ) -> None:
     with ExitStack() as held, platform.client(token) as client:
-        with suppress(psycopg.OperationalError):
-            while True:
-                _end_others(held.enter_context(cluster.connect()))
+        _take_all_connections(cluster, held)
         answers = [client.get("/api/cars"), client.post("/api/cars", json={"make": "A", "model": "B", "year": 2020})]
         assert [(answer.status_code, "Retry-After" in answer.headers) for answer in answers] == [(503, True)] * 2
         assert client.get("/health").status_code == 200
@@ -153,11 +151,18 @@ def test_without_a_free_connection_it_is_503_and_then_as_before(
     witness(other={503: len(answers)}, back=time.monotonic() - freed)
 
 
-def _end_others(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """The server's own connections, so that it needs new ones."""
-    connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'forecourt-%'"
-    )
+def _take_all_connections(cluster: Cluster, held: ExitStack) -> None:
+    """Those of the platform are ended, so that it needs new ones. They keep their places for a moment, so that to be
+    refused does not tell that all are taken."""
+    first = held.enter_context(cluster.connect())
+    left = MAX_CONNECTIONS - 1
+    while left:
+        first.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'forecourt-%'"
+        )
+        with suppress(psycopg.OperationalError):
+            held.enter_context(cluster.connect())
+            left -= 1
 
 
 @pytest.mark.fault(
