@@ -96,12 +96,12 @@ def bid(page: Page, amount: str) -> None:
 
 
 def shows(page: Page, id_: str, text: str) -> None:
-    expect(page.locator(f"#{id_}")).to_contain_text(text, timeout=10_000)
+    expect(page.locator(f"#{id_}")).to_contain_text(text, timeout=60_000)
 
 
 def is_live(*pages: Page) -> None:
     for page in pages:
-        expect(page.locator("#connection")).to_have_text("Live", timeout=10_000)
+        expect(page.locator("#connection")).to_have_text("Live", timeout=60_000)
 
 
 @contextmanager

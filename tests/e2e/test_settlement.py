@@ -32,6 +32,7 @@ QUICK = {
     "AUCTION_MIN_DURATION_S": "5", "ORDER_PAYMENT_DUE_S": "30", "ORDER_DEFAULT_AFTER_S": "1", "TITLE_DUE_DAYS": "0",
     "REFUND_APPROVAL_LIMIT": "500.00",
 }  # fmt: skip
+BIDDING_S = 20  # All this time is there for each bid.
 HURRY = """
 import django; django.setup()
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
@@ -79,7 +80,7 @@ def auctions(platform: Platform, people: dict[str, httpx.Client]) -> dict[str, i
         terms = {
             "listing": listing,
             "starts_at": start.isoformat(),
-            "ends_at": (start + timedelta(seconds=12)).isoformat(),
+            "ends_at": (start + timedelta(seconds=BIDDING_S)).isoformat(),
             "soft_close_window_s": 0,
         }
         ids[name] = int(must(people["seller"].post("/api/auctions", json=terms))["id"])
@@ -89,7 +90,7 @@ def auctions(platform: Platform, people: dict[str, httpx.Client]) -> dict[str, i
                 lambda name=name, who=bidder_name, amount=amount: (
                     people[who].post(f"/api/auctions/{ids[name]}/bids", json={"amount": amount}).is_success
                 ),
-                within=10,
+                within=BIDDING_S,
             )
     return ids
 

@@ -52,7 +52,7 @@ class Listener:
         self._arguments = (platform.url, auction.pk)
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
-        platform.until("the stream begins", lambda: self.heard, within=30)
+        platform.until("the stream begins", lambda: self.heard, within=60)
 
     def _listen(self) -> None:
         with listening(*self._arguments) as parts:
@@ -115,7 +115,7 @@ def test_places_are_given_back(kind: str, tmp_path: Path) -> None:
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
         tell(auction, "bid")  # The server notices that nobody listens when it has something to say.
         tell(auction, "bid")
-        platform.until("the place is free", lambda: _opens(platform, auction), within=30)
+        platform.until("the place is free", lambda: _opens(platform, auction), within=60)
 
 
 def _opens(platform: Platform, auction: Auction) -> bool:

@@ -196,7 +196,7 @@ def test_a_payout_whose_server_is_killed_is_paid_once(
     with holding(platform, "SELECT 1 FROM auctions_order WHERE id = %s FOR UPDATE", order):
         thread = threading.Thread(target=pay)
         thread.start()
-        platform.until("it waits", lambda: is_waiting(database, "web", "%auctions_order%"), within=20)
+        platform.until("it waits", lambda: is_waiting(database, "web", "%auctions_order%"), within=60)
         platform.kill("web")
         thread.join()
         assert database.execute(status, [payout]).fetchone() == ("due",)

@@ -210,9 +210,9 @@ def test_a_lock_that_lasts_is_seen(platform: Platform, token: str) -> None:
     with read_load(platform, token) as answers:
         with platform.connect(autocommit=False) as database:
             database.execute("LOCK TABLE cars_car IN ACCESS EXCLUSIVE MODE")
-            platform.until("the lock is seen", lambda: answers[503] > 0, within=30)
+            platform.until("the lock is seen", lambda: answers[503] > 0, within=60)
         with httpx.Client(base_url=platform.url, headers={"Authorization": f"Bearer {token}"}) as client:
-            platform.until("it is over", lambda: client.get("/api/cars").status_code == 200, within=30)
+            platform.until("it is over", lambda: client.get("/api/cars").status_code == 200, within=60)
 
 
 def leaf(app: str) -> tuple[str, str]:

@@ -203,7 +203,7 @@ def stream(visit: Visit) -> None:
 def request_id(visit: Visit) -> None:
     name = word()
     assert visit.nobody.get("/api/vehicles", headers={"X-Request-ID": name}).headers["X-Request-ID"] == name
-    log = visit.platform.until("the log line", lambda: name in visit.platform.log("web"), within=30)
+    log = visit.platform.until("the log line", lambda: name in visit.platform.log("web"), within=60)
     assert log
 
 

@@ -22,7 +22,7 @@ def server() -> Iterator[DummyJSONServer]:
 
 @pytest.fixture
 def client(server: DummyJSONServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.base_url, timeout=5) as http:
+    with httpx.Client(base_url=server.base_url, timeout=30) as http:
         yield http
 
 

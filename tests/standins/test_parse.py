@@ -27,7 +27,7 @@ def server() -> Iterator[ParseServer]:
 
 @pytest.fixture
 def client(server: ParseServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.base_url, headers=HEADERS, timeout=5) as http:
+    with httpx.Client(base_url=server.base_url, headers=HEADERS, timeout=30) as http:
         yield http
 
 
