@@ -13,6 +13,7 @@ from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from common import stopping
+from config import broker
 
 _PROGRAM = Path(sys.argv[0])
 if "celery" in {_PROGRAM.name, _PROGRAM.parent.name}:  # `celery ...` or `python -m celery ...`, worker and beat.
@@ -55,6 +56,7 @@ class BoundedTask(Task):
     default_retry_delay = 0
 
 
+broker.register()
 app = Celery("forecourt", task_cls=BoundedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

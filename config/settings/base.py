@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -213,6 +214,8 @@ if len(_BROKERS) > 1:
 # Kombu would warn at every message that the address of the files names no host.
 BROKER_URL = next(iter(_BROKERS), "") or REDIS_URL or "filesystem://localhost"
 CELERY_BROKER_URL = BROKER_URL
+if BROKER_URL.startswith("rediss:"):  # Else Kombu asks for no certificate; `?ssl_cert_reqs=` and the like go before.
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 _FILE_BROKER: dict[str, object] = {
     "data_folder_in": str(QUEUE_DIR / "messages"),

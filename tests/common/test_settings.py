@@ -52,6 +52,12 @@ def test_good_settings_start(run: Any) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize(("given", "used"), [("", "CERT_REQUIRED"), ("?ssl_cert_reqs=none", "CERT_NONE")])
+def test_the_queue_asks_for_a_certificate_unless_told_not_to(run: Any, given: str, used: str) -> None:
+    code = "from config.celery import app; print(app.connection().ssl['ssl_cert_reqs'].name)"
+    assert run("-c", code, REDIS_URL=f"rediss://cache.forecourt.test:6379/0{given}").stdout.strip() == used
+
+
 SHORT, EXAMPLE = "k7Q" * 8, "change-me-change-me-please-" * 4
 SAME = secrets.token_urlsafe(64)
 
