@@ -291,7 +291,7 @@ def _answer(response: httpx.Response, host: str, *, nan_as_decimal: bool) -> Ans
     constant = Decimal if nan_as_decimal else _no_constant
     try:
         data = json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # Also an exponent beyond Decimal.
         raise OutsideError("bad_json", host, status=status, sample=_sample(body)) from error
     return Answer(data=data, headers=response.headers)
 
@@ -312,7 +312,7 @@ def _retry_after_s(value: str, *, now: datetime) -> float | None:
         return min(float(value[:10]), MAX_RETRY_AFTER_S)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -159,6 +159,7 @@ def test_retry_after_as_a_date_is_honoured(server: DummyJSONServer, waits: Waits
         ("Fri, 02 Jan 2026 12:00:00 GMT", 600),
         ("", None),
         ("soon", None),
+        ("Mon, 01 Jan 99999999999999 00:00:00 GMT", None),
         ("-5", None),
         ("1.5", None),
         ("٣", None),
@@ -265,6 +266,7 @@ def test_json_by_any_of_its_names(content_type: str) -> None:
         ("application/json", b'"\xff"', "bad_json"),
         ("application/json", b"[" * 100_000, "bad_json"),
         ("application/json", b"9" * 5000, "bad_json"),
+        ("application/json", b"1e99999999999999999999", "bad_json"),
     ],
 )
 def test_what_is_not_json(content_type: str, body: bytes, code: str) -> None:
