@@ -87,6 +87,12 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
         for car in queryset:
             registry.delete_car(car=car, actor=user_of(request))
 
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request) and self.has_change_permission(request)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cars.unlock_car")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -74,6 +76,21 @@ def test_a_csv_with_a_bad_row_changes_nothing_and_says_why(staff: Client) -> Non
     page = _import(staff, "make,model,year,category\nSaab,96,1970,Sedan\nSaab,99,9999,Sedan\n")
     assert "9999" in page
     assert not Car.objects.exists()
+
+
+def test_an_import_asks_for_the_rights_of_an_edit(client: Client, make_user: Any) -> None:
+    """Whoever is staff for something else could rewrite the registry, past the API's refusal."""
+    known = CarFactory(make="Audi", model="Q3", year=2020, category="SUV")
+    client.force_login(make_user(roles=["parking_attendant"]))
+    file = SimpleUploadedFile("cars.csv", b"make,model,year,category\nAudi,Q3,2020,Van\n", content_type="text/csv")
+    for url, form in (
+        ("admin:cars_car_import", {"import_file": file, "format": "0", "resource": ""}),
+        ("admin:cars_car_process_import", {"import_file_name": "x", "original_file_name": "x", "format": "0"}),
+        ("admin:cars_car_export", {"format": "0", "resource": "", "carresource_make": "on"}),
+    ):
+        assert client.post(reverse(url), form).status_code == 403
+    known.refresh_from_db()
+    assert known.category == "SUV"
 
 
 def test_an_exported_cell_is_no_formula(staff: Client) -> None:
