@@ -16,7 +16,7 @@ from common.errors import DomainError
 from common.renderers import BodyRenderer
 
 MAX_DEPTH = 32
-# A string that never ends is taken to the end: to try again from each of its quotes would cost the square of its length.
+# A string without an end is taken to the end: to try again from each of its quotes costs the square of its length.
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
