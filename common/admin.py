@@ -9,9 +9,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import actions
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -30,8 +33,10 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from common.dashboard import Figure, Queue, Visit, panel, queues
-from common.errors import DomainError
+from common.errors import Conflict, DomainError
 from common.money import money_text
+
+MAX_TOLD = 10  # Refusals of one deletion that are told one by one.
 
 
 class ReasonForm(forms.Form):
@@ -94,6 +99,30 @@ class StaffAdmin(ModelAdmin):
         else:
             super().save_model(request, obj, form, change)
 
+    def delete_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What a service refuses is told on the object's own page."""
+        try:
+            return super().delete_view(request, object_id, *args, **kwargs)
+        except DomainError as error:
+            self.message_user(request, _explained(error), messages.ERROR)
+            return redirect(self._change_url(request, object_id))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """Each row through `delete_model`, in the lock order of one kind; all or none. Tells who is refused and why,
+        then raises Conflict."""
+        refused = []
+        with transaction.atomic():
+            for row in queryset.order_by("pk"):
+                try:
+                    self.delete_model(request, row)
+                except DomainError as error:
+                    refused.append(f"{row}: {_explained(error)}")
+            if refused:
+                for line in refused[:MAX_TOLD]:
+                    self.message_user(request, line, messages.ERROR)
+                more = len(refused) - MAX_TOLD
+                raise Conflict("Nothing was deleted." + (f" {more} more were refused." if more > 0 else ""))
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
         """The buttons whose service would do something with the row as it is."""
         buttons = super().get_actions_detail(request, object_id)
@@ -144,6 +173,12 @@ class StaffAdmin(ModelAdmin):
             "back": page,
         }
         return TemplateResponse(request, "admin/ask.html", context)
+
+    def _change_url(self, request: HttpRequest, object_id: str) -> str:
+        """The object's page as it was opened: the list behind it keeps its filters, a popup stays one."""
+        url = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
+        kept = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        return add_preserved_filters(kept, url, popup=IS_POPUP_VAR in request.POST)
 
 
 def _explained(refusal: DomainError) -> str:
@@ -278,7 +313,19 @@ class ScheduledTaskForm(beat_admin.PeriodicTaskForm):
             self.fields[name].widget = forms.Textarea(attrs={"rows": 2})
 
 
+@wraps(actions.delete_selected)
+def delete_selected(page: Any, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
+    # Django's own says that all went well, and has logged it, before anybody could have refused.
+    try:
+        with transaction.atomic():
+            return actions.delete_selected(page, request, queryset)
+    except DomainError as error:
+        page.message_user(request, _explained(error), messages.ERROR)
+        return None
+
+
 admin.site.index_title = "Today"
+admin.site.add_action(delete_selected)
 
 for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule):
     admin.site.unregister(model)

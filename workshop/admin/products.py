@@ -40,10 +40,6 @@ class ProductAdmin(StaffAdmin):
     def delete_model(self, request: HttpRequest, obj: Product) -> None:
         products.delete_product(product=obj, actor=user_of(request))
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
-        for product in queryset:
-            products.delete_product(product=product, actor=user_of(request))
-
     @action(description="Unlock edited fields: the sync may change them again", permissions=["change"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
         for product in queryset:
