@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from auctions import bidding
-from auctions.models.listings import PRICE, Listing
+from auctions.models.listings import PRICE, PUBLIC_DETAIL, Listing
 from common.models import TimestampedModel
 
 OPEN = ["scheduled", "live", "paused"]
@@ -50,10 +50,12 @@ class AuctionQuerySet(models.QuerySet["Auction"]):
     """Auctions as their viewers see them."""
 
     def visible_to(self, user: Any) -> AuctionQuerySet:
-        """Everybody's, except those whose listing was taken off the marketplace: these only to seller and staff."""
+        """To everybody those whose listing everybody may see; the others only to seller and staff. A listing that was
+        taken off and comes again carries its old auctions with it, past which its new texts would be seen unreviewed.
+        """
         if user.has_perm("auctions.view_auction"):
             return self
-        shown = ~Q(listing__status__in=["suspended", "archived", "draft"])
+        shown = Q(listing__status__in=PUBLIC_DETAIL)
         return self.filter(shown | Q(seller_id=user.pk)) if user.is_authenticated else self.filter(shown)
 
     def due_to_open(self, now: datetime) -> AuctionQuerySet:

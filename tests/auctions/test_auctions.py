@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from auctions.models import Auction, Listing
+from auctions.models.listings import PUBLIC_DETAIL
 from auctions.services.bids import place_bid
 from tests.auctions.factories import AuctionFactory, BidderFactory
 
@@ -91,19 +92,28 @@ def test_is_open_goes_by_the_clock_and_not_by_a_late_sweep(
     assert api.get(f"{URL}/{auction.pk}").json()["is_open"] is is_open
 
 
-@pytest.mark.parametrize("status", ["suspended", "archived", "draft"])
+@pytest.mark.parametrize("status", sorted(set(Listing.Status.values) - set(PUBLIC_DETAIL)))
 def test_an_auction_of_a_hidden_listing_is_for_its_seller_and_staff(
     api: APIClient, as_user: Any, make_user: Any, other_user: User, status: str
 ) -> None:
     auction = AuctionFactory()
     Listing.objects.filter(pk=auction.listing_id).update(status=status)
     insider = make_user(roles=["parking_manager"])
+    ways = [f"{URL}/{auction.pk}", *(f"{URL}/{auction.pk}/{way}" for way in ("bids", "stream", "quote?amount=1000"))]
     for client in (api, as_user(other_user), as_user(insider)):
-        assert client.get(f"{URL}/{auction.pk}").status_code == 404
-        assert shown(client) == []
+        answers = {client.get(path).status_code for path in (*ways, f"/auctions/{auction.pk}/live")}
+        assert (answers, shown(client)) == ({404}, [])
+        assert client.get(URL).json()["count"] == 0
     for client in (as_user(auction.seller), as_user(make_user(roles=["finance"]))):
         assert client.get(f"{URL}/{auction.pk}").status_code == 200
         assert shown(client) == [auction.pk]
+
+
+@pytest.mark.parametrize("status", PUBLIC_DETAIL)
+def test_an_auction_of_a_listing_that_everybody_sees_is_everybodys(api: APIClient, status: str) -> None:
+    auction = AuctionFactory()
+    Listing.objects.filter(pk=auction.listing_id).update(status=status)
+    assert (api.get(f"{URL}/{auction.pk}").status_code, shown(api)) == (200, [auction.pk])
 
 
 # --- The entity tag
