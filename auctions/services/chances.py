@@ -83,18 +83,26 @@ def _ask_next_bidder(order_id: int, *, now: datetime) -> bool:
         return True
     if pending.filter(buyer=bidder.user).exists():
         return False  # They negotiate already; what comes of it decides.
+    price = _price_for(bidder)
     offer = Offer(
         kind=Offer.Kind.SECOND_CHANCE,
         listing=listing,
         auction=order.auction,
         buyer=bidder.user,
         seller_id=order.seller_id,
-        made_by=Offer.Party.SELLER,
-        amount=_price_for(bidder),
+        made_by=_proposer_of(order, price),
+        amount=price,
         currency=order.currency,
     )
     put_forward(offer, actor=None, now=now)
     return True
+
+
+def _proposer_of(order: Order, price: Decimal) -> Offer.Party:
+    """From the reserve on the seller's word stands, so the bidder decides. Below it the seller never gave one: it is
+    the bidder's proposal, as the highest bid is where the reserve was missed, and the seller's to decide on."""
+    reserve = order.auction.reserve_price if order.auction else None
+    return Offer.Party.BUYER if reserve is not None and price < reserve else Offer.Party.SELLER
 
 
 def _next_bidder(order: Order) -> AuctionBidder | None:

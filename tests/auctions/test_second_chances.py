@@ -17,14 +17,21 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auctions.models import Auction, AuctionBidder, Listing, Offer, Order, SettlementEvent
 from auctions.services import offers
-from auctions.services.auctions import create_auction
+from auctions.services.auctions import create_auction, lower_reserve
 from auctions.services.audit import audit_auction
 from auctions.services.bids import buy_now
 from auctions.services.chances import make_offers
 from auctions.services.corrections import void_bid
 from auctions.services.listings import archive_listing
 from auctions.services.moderation import suspend_listing
-from auctions.services.offers import accept_offer, counter_offer, decline_offer, expire_offers, withdraw_offer
+from auctions.services.offers import (
+    NotYourTurn,
+    accept_offer,
+    counter_offer,
+    decline_offer,
+    expire_offers,
+    withdraw_offer,
+)
 from auctions.services.orders import chase_orders
 from auctions.services.sales import release_listing
 from auctions.services.settling import lock_order, move
@@ -313,9 +320,45 @@ def test_who_bought_at_once_and_did_not_pay_is_followed_by_the_bidders() -> None
     buy_now(user_id=buyer.pk, auction_id=auction.pk)
     lost(Order.objects.get())
     swept()
-    accept_offer(offer_id=chance().pk, actor=bidder)
-    assert Order.objects.latest("pk").buyer == bidder
+    offer = chance()
+    assert (offer.buyer, offer.amount, offer.made_by) == (bidder, Decimal(3000), "buyer")
+    with pytest.raises(NotYourTurn):
+        accept_offer(offer_id=offer.pk, actor=bidder)
+    accept_offer(offer_id=offer.pk, actor=auction.seller)
+    assert (Order.objects.latest("pk").buyer, Order.objects.latest("pk").hammer_price) == (bidder, Decimal(3000))
     assert audit_auction(auction.pk).problems == []
+
+
+@pytest.mark.parametrize(
+    ("reserve", "lowered", "made_by"),
+    [(3000, False, "seller"), (3000.01, False, "buyer"), (3000.01, 3000, "seller"), (3000.01, None, "seller")],
+)
+def test_the_seller_is_asked_below_the_reserve_that_held_at_the_end(reserve: float, lowered: Any, made_by: str) -> None:
+    auction = AuctionFactory(reserve_price=Decimal(str(reserve)))
+    bid(auction, BidderFactory(), "3000")
+    bid(auction, BidderFactory(), "5000")
+    if lowered is not False:
+        price = lowered and Decimal(lowered)
+        lower_reserve(auction_id=auction.pk, actor=auction.seller, reserve_price=price)
+    closed(auction)
+    lost(Order.objects.get())
+    swept()
+    assert (chance().amount, chance().made_by) == (Decimal(3000), made_by)
+
+
+def test_a_bidder_below_the_reserve_is_free_to_go_and_the_next_is_proposed() -> None:
+    auction = AuctionFactory(buy_now_price=Decimal(8000), reserve_price=Decimal(7000))
+    low, high, buyer = BidderFactory.create_batch(3)
+    bid(auction, low, "2000")
+    bid(auction, high, "3000")
+    buy_now(user_id=buyer.pk, auction_id=auction.pk)
+    lost(Order.objects.get())
+    swept()
+    withdraw_offer(offer_id=chance().pk, actor=high)
+    swept()
+    assert (chance().buyer, chance().made_by) == (low, "buyer")
+    decline_offer(offer_id=chance().pk, actor=auction.seller)
+    assert (swept(), Offer.objects.filter(status="pending").exists()) == (ONE, False)
 
 
 def test_a_negotiated_sale_that_is_lost_goes_to_the_next_bidder() -> None:
@@ -324,7 +367,7 @@ def test_a_negotiated_sale_that_is_lost_goes_to_the_next_bidder() -> None:
     lost(Order.objects.get())
     swept()
     assert (chance().buyer == offer.buyer, chance().amount) == (False, Decimal(2000))
-    accept_offer(offer_id=chance().pk, actor=chance().buyer)
+    accept_offer(offer_id=chance().pk, actor=chance().seller)
     assert audit_auction(offer.auction_id).problems == []
 
 
