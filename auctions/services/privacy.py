@@ -10,12 +10,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts.models import User
-from auctions.models import Auction, AuctionBidder, AuctionLogEntry, Listing, SavedSearch, Watch
+from auctions.models import Auction, AuctionBidder, AuctionLogEntry, Listing, Order, SavedSearch, Watch
 from auctions.models.auctions import OPEN
 from auctions.services import settlement_privacy
+from auctions.services.files import forget_files
 from auctions.services.listings import remove_listing
 from auctions.services.states import lock_listing, move_listing
 from common.errors import Conflict
@@ -57,9 +58,9 @@ def export_auctions(user: User) -> dict[str, Any]:
 
 def erase_auctions(user: User, *, now: datetime) -> bool:
     """Take a person, whose row is locked, out of the auctions. What they watched and searched for is deleted, as are
-    drafts; other listings are archived and lose the address, and pending offers end. What was said about a vehicle that
-    was sold stays, for whoever bought it, and so do bids, offers and orders with their money, without messages and
-    addresses: then the answer is True.
+    drafts; other listings are archived and lose the address, text, photos and papers, and pending offers end. What was
+    said and shown of a vehicle that was sold stays, for whoever bought it, and so do bids, offers and orders with their
+    money, without messages and addresses: then the answer is True.
 
     Raises AuctionsOpen, OrdersOpen.
     """
@@ -73,6 +74,7 @@ def erase_auctions(user: User, *, now: datetime) -> bool:
     theirs = Listing.objects.filter(seller=user)
     theirs.update(**_PLACE)
     theirs.exclude(status=Listing.Status.SOLD).update(description="")
+    _forget_pictures_and_papers(theirs)
     Watch.objects.filter(user=user).delete()
     list(SavedSearch.objects.select_for_update(no_key=True).filter(user=user).order_by("pk").values_list("pk"))
     SavedSearch.objects.filter(user=user).delete()
@@ -92,6 +94,16 @@ def _take_down(listing: Listing, user: User, *, now: datetime) -> None:
         move_listing(listing, Listing.Status.ARCHIVED, actor=None, now=now, reason="Account deleted.")
     elif listing.status not in _GONE:
         remove_listing(listing=listing, actor=user, now=now)
+
+
+def _forget_pictures_and_papers(theirs: QuerySet[Listing]) -> None:
+    """Of locked listings that nobody bought, or whose sale came to nothing. The rows of uploads are left to their
+    sweep: a form that was given out may still be used, and of what it brings only its row knows."""
+    bought = Order.objects.live().filter(listing=OuterRef("pk"))
+    for listing in theirs.exclude(status=Listing.Status.SOLD).exclude(Exists(bought)):
+        forget_files(listing)
+        listing.documents.all().delete()
+        listing.images.all().delete()
 
 
 def _refuse_if_bound(user: User) -> None:

@@ -8,11 +8,14 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from auctions.models import AuctionBidder, Listing, Order, SavedSearch, Watch
+from auctions.models import AuctionBidder, Listing, ListingDocument, ListingImage, Order, SavedSearch, Upload, Watch
 from auctions.services.bids import place_bid
 from auctions.services.closing import close_auction
+from auctions.services.files import sweep_uploads
 from auctions.services.watching import watch_auction
+from common.uploads import store
 from tests.auctions.factories import AuctionFactory, BidderFactory, ListingFactory, OrderFactory
+from tests.auctions.uploading import added_document, added_image, photo, stored, uploaded
 
 pytestmark = pytest.mark.django_db
 ME = "/api/auth/me"
@@ -131,3 +134,50 @@ def test_what_was_said_of_a_sold_vehicle_stays_for_its_buyer(as_user):
     order.listing.refresh_from_db()
     assert (order.listing.description, order.listing.location_address) == ("New tyres.", "")
     assert order.listing.status == "sold"
+
+
+def with_files(**fields):
+    """A listing with a photo, one that waits to be processed, a paper, and a file that was never confirmed."""
+    listing = ListingFactory(**fields)
+    added_image(listing), added_image(listing, ready=False), added_document(listing), uploaded(listing, photo())
+    return listing
+
+
+@pytest.mark.parametrize(
+    "status", ["draft", "active", "suspended", "pending_review", "changes_requested", "rejected", "archived"]
+)
+def test_photos_and_papers_of_what_was_not_sold_go(user, as_user, folder, status, django_capture_on_commit_callbacks):
+    listing = with_files(seller=user)  # Published once, so its row stays.
+    Listing.objects.filter(pk=listing.pk).update(status=status)
+    if status == "archived":  # Somebody had bought it and did not pay.
+        OrderFactory(listing=listing, status="defaulted")
+    assert len(stored(folder)) > 5
+    with django_capture_on_commit_callbacks(execute=True):
+        assert as_user(user).delete(ME).status_code == 204
+    assert stored(folder) == set()
+    assert not ListingDocument.objects.exists()
+    assert not ListingImage.objects.exists()
+    assert Listing.objects.filter(pk=listing.pk).exists()
+    sweep_uploads(now=timezone.now() + timedelta(hours=1))
+    assert not Upload.objects.exists()
+
+
+def test_what_is_posted_by_a_form_of_before_is_swept(user, as_user, folder, django_capture_on_commit_callbacks):
+    listing = ListingFactory(seller=user)
+    late = uploaded(listing, photo())
+    with django_capture_on_commit_callbacks(execute=True):
+        as_user(user).delete(ME)
+    store().save(late.key, photo(), "image/jpeg")
+    sweep_uploads(now=timezone.now() + timedelta(hours=1))
+    assert stored(folder) == set()
+
+
+def test_photos_and_papers_of_what_was_sold_stay_for_its_buyer(as_user, folder, django_capture_on_commit_callbacks):
+    listing = with_files()
+    Listing.objects.filter(pk=listing.pk).update(status="sold")
+    OrderFactory(listing=listing, seller=listing.seller, status="completed")
+    before = stored(folder)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert as_user(listing.seller).delete(ME).status_code == 204
+    assert stored(folder) == before
+    assert (listing.documents.count(), listing.images.count()) == (1, 2)
