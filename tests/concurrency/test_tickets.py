@@ -83,13 +83,15 @@ def authorise_and_cancel(actor: User) -> tuple[list[Any], Job]:
 
 
 def is_called_off(results: list[Any], job: Job) -> bool:
-    """Whatever came first, the ticket is cancelled and nothing is kept for it."""
+    """Whatever came first, the ticket is cancelled and nothing is kept for it; a job that nobody agreed to by then is
+    still a proposal."""
     part = Part.objects.get(lines__job=job)
     authorised, cancelled = results
+    left_as = "cancelled" if isinstance(authorised, Job) else "proposed"
     return (
         isinstance(authorised, Job | TicketClosed)
         and isinstance(cancelled, ServiceTicket)
-        and (job.ticket.status, job.state, part.reserved) == ("cancelled", "cancelled", 0)
+        and (job.ticket.status, job.state, part.reserved) == ("cancelled", left_as, 0)
     )
 
 

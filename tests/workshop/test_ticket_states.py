@@ -215,6 +215,44 @@ def test_cancelling_frees_what_is_reserved_and_settles_what_was_used(
     assert ticket.events.get(kind="status").note == "Sold."
 
 
+@pytest.fixture
+def cancelled(staff: APIClient, user: User, mechanic: Mechanic) -> ServiceTicket:
+    """Called off with one job that the customer was asked about and one that nobody put before the customer."""
+    ticket = in_status("awaiting_authorisation", customer=CustomerFactory(user=user), mechanics=[mechanic])
+    for title, state in (("Brakes", Job.State.AUTHORISATION_REQUIRED), ("Only thought of", Job.State.PROPOSED)):
+        PartLineFactory(job=JobFactory(ticket=ticket, title=title, state=state))
+    assert staff.post(f"{URL}/{ticket.pk}/cancel").status_code == 200
+    return ticket
+
+
+def test_cancelling_shows_the_customer_no_job_that_was_only_proposed(
+    as_user: Any, user: User, cancelled: ServiceTicket
+) -> None:
+    client, (shown, hidden) = as_user(user), cancelled.jobs.order_by("id")
+    url = f"{URL}/{cancelled.pk}"
+    listed = client.get(f"{url}/jobs").json()["results"]
+    assert [(row["id"], row["state"]) for row in listed] == [(shown.pk, "cancelled")]
+    assert client.get(f"/api/workshop/jobs/{hidden.pk}").status_code == 404
+    events = client.get(f"{url}/events").json()["results"]
+    assert {(event["kind"], event["job"]) for event in events} == {("status", None), ("job_state", shown.pk)}
+    assert [row["id"] for row in client.get(url).json()["jobs"]] == [shown.pk]
+    for read in (url, URL, "/api/auth/me/export"):
+        assert "Only thought of" not in client.get(read).content.decode()
+
+
+def test_a_proposed_job_of_a_cancelled_ticket_stays_for_those_inside_and_costs_nothing(
+    staff: APIClient, as_user: Any, mechanic: Mechanic, cancelled: ServiceTicket
+) -> None:
+    for client in (staff, as_user(mechanic.user)):
+        read = client.get(f"{URL}/{cancelled.pk}").json()
+        assert [job["state"] for job in read["jobs"]] == ["cancelled", "proposed"]
+        assert (read["subtotal"], read["total"]) == ("0.00", "0.00")
+    job = cancelled.jobs.get(state="proposed")
+    for verb in ("authorise", "decline", "finish"):
+        assert error(staff.post(f"/api/workshop/jobs/{job.pk}/{verb}"))["code"] == "ticket_closed"
+    assert error(staff.delete(f"/api/workshop/jobs/{job.pk}"))["code"] == "ticket_closed"
+
+
 def test_a_second_cancel_is_409_and_frees_nothing_twice(staff: APIClient) -> None:
     ticket, _, kept = used_ticket()
     body = {"consumed_parts": "return"}

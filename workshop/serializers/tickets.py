@@ -80,10 +80,16 @@ class TicketRowSerializer(StrictModelSerializer):
         jobs = list(instance.jobs.all())
         if not instance.shows_all_to(viewer):
             jobs = [job for job in jobs if job.state != Job.State.PROPOSED]
-        off = (Job.State.DECLINED, Job.State.CANCELLED)
         instance.shown_jobs = jobs
-        instance.amounts = pricing.amounts_of_jobs(job for job in jobs if job.state not in off)
+        instance.amounts = pricing.amounts_of_jobs(job for job in jobs if _counts(job, instance))
         return super().to_representation(instance)
+
+
+def _counts(job: Job, ticket: ServiceTicket) -> bool:
+    """Proposals of a ticket that was cancelled stay what they are, but are off too."""
+    if ticket.status == ServiceTicket.Status.CANCELLED:
+        return False
+    return job.state not in (Job.State.DECLINED, Job.State.CANCELLED)
 
 
 class TicketSerializer(TicketRowSerializer):

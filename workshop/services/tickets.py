@@ -282,7 +282,8 @@ def cancel_ticket(
     elif consumed_parts == WRITE_OFF:
         stock.write_off(lines=consumed, actor=actor, now=now, reason=f"{ticket.number} was cancelled.")
     stop_clocks(ticket=ticket, now=now)
-    for job in ticket.jobs.exclude(state__in=[State.CANCELLED, State.DECLINED]):
+    # What is only proposed stays so: nothing is kept for it, and cancelled jobs are among those that customers see.
+    for job in ticket.jobs.exclude(state__in=[State.PROPOSED, State.CANCELLED, State.DECLINED]):
         job.ticket = ticket
         move_job(job, State.CANCELLED, actor=actor, now=now)
     return ticket
