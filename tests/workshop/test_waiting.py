@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
+from rest_framework.test import APIClient
 
 from tests.workshop.factories import JobFactory, PartFactory, PartLineFactory, TicketFactory
 from workshop.models import Job, Part, PartLine, ServiceTicket, TicketEvent
@@ -140,6 +142,98 @@ def test_a_hold_by_hand_is_not_lifted_by_the_sweep() -> None:
     assert sweep() == 0
     ticket.refresh_from_db()
     assert ticket.status == "on_hold"
+
+
+# --- A hold by hand, and what becomes of it when a job changes ------------------------------------------------------
+
+
+@pytest.fixture
+def staff(as_user: Any, make_user: Any) -> APIClient:
+    return as_user(make_user(roles=["service_advisor"]))
+
+
+@pytest.fixture
+def held(staff: APIClient) -> ServiceTicket:
+    """On hold by hand, for a part that no line tells of: all lines of its one agreed job are reserved."""
+    job = JobFactory(ticket=TicketFactory(status="draft"))
+    PartLineFactory(job=job)
+    assert staff.post(f"/api/workshop/jobs/{job.pk}/authorise").status_code == 200
+    url = f"/api/workshop/service-tickets/{job.ticket_id}/hold"
+    assert staff.post(url, {"reason": "parts", "note": "The seal is cracked."}).status_code == 200
+    return ServiceTicket.objects.get()
+
+
+def finish_the_agreed_job(staff: APIClient, ticket: ServiceTicket) -> Any:
+    return staff.post(f"/api/workshop/jobs/{ticket.jobs.get().pk}/finish")
+
+
+def drop_the_agreed_job(staff: APIClient, ticket: ServiceTicket) -> Any:
+    return staff.delete(f"/api/workshop/jobs/{ticket.jobs.get().pk}")
+
+
+def change_a_reserved_line(staff: APIClient, ticket: ServiceTicket) -> Any:
+    line = PartLine.objects.get(job__ticket=ticket)
+    return staff.patch(f"/api/workshop/jobs/{line.job_id}/part-lines/{line.pk}", {"quantity": "1"})
+
+
+def add_a_line_to_a_job_that_waits_for_its_answer(staff: APIClient, ticket: ServiceTicket) -> Any:
+    job = JobFactory(ticket=ticket, state="authorisation_required")
+    PartLineFactory(job=job)  # Without a reservation, but nobody has agreed to it.
+    return staff.post(f"/api/workshop/jobs/{job.pk}/fee-lines", {"title": "Disposal", "amount": "5.00"})
+
+
+def decline_an_optional_job_by_the_link(staff: APIClient, ticket: ServiceTicket) -> Any:
+    optional = PartLineFactory(job=JobFactory(ticket=ticket)).job
+    token = staff.post(f"/api/workshop/service-tickets/{ticket.pk}/send").json()["estimate"]["token"]
+    decision = {"decisions": [{"job": optional.pk, "decision": "decline"}]}
+    return APIClient().post(f"/api/workshop/estimates/{token}", decision)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        finish_the_agreed_job,
+        drop_the_agreed_job,
+        change_a_reserved_line,
+        add_a_line_to_a_job_that_waits_for_its_answer,
+        decline_an_optional_job_by_the_link,
+    ],
+)
+def test_a_hold_by_hand_is_not_lifted_by_a_change_of_a_job_that_lacked_nothing(
+    staff: APIClient, held: ServiceTicket, change: Callable[[APIClient, ServiceTicket], Any]
+) -> None:
+    assert change(staff, held).status_code in (200, 201, 204)
+    held.refresh_from_db()
+    assert (held.status, held.hold_reason) == ("on_hold", "parts")
+
+
+def test_a_job_that_lacks_parts_gets_what_another_one_frees_at_once(staff: APIClient) -> None:
+    """Without the sweep, and the ticket goes on: lines told what was lacking."""
+    part = PartFactory(on_hand=1)
+    kept, waits = JobFactory(ticket=TicketFactory()), JobFactory(ticket=ServiceTicket.objects.get())
+    for job in (kept, waits):
+        PartLineFactory(job=job, part=part, quantity=1)
+        staff.post(f"/api/workshop/jobs/{job.pk}/authorise", {"wait_for_parts": True})
+    assert status_of(waits) == "on_hold"
+    staff.post(f"/api/workshop/jobs/{kept.pk}/decline")
+    assert (status_of(waits), stocks_of(waits)) == ("authorised", ["reserved"])
+
+
+@pytest.mark.parametrize("verb", ["finish", "decline", "drop", "change"])
+def test_a_ticket_goes_on_with_the_job_that_lacked_parts_out_of_the_way(staff: APIClient, verb: str) -> None:
+    part = PartFactory()
+    job = job_lacking(part)
+    JobFactory(ticket=job.ticket, state="authorised")
+    Part.objects.update(on_hand=1)  # So that it can be finished.
+    url = f"/api/workshop/jobs/{job.pk}"
+    line = f"{url}/part-lines/{job.part_lines.get().pk}"
+    {
+        "finish": lambda: staff.post(f"{url}/finish"),
+        "decline": lambda: staff.post(f"{url}/decline"),
+        "drop": lambda: staff.delete(url),
+        "change": lambda: staff.delete(line),
+    }[verb]()
+    assert status_of(job) == "in_progress"
 
 
 def test_only_tickets_that_lack_one_of_the_parts_are_locked() -> None:

@@ -123,10 +123,11 @@ def remove_job(*, job: Job, actor: User, now: datetime) -> None:
         if job.state == State.CANCELLED:
             return
         raise JobInProgress(meta={"state": job.state})
+    lacked = waiting.lacks_parts(job)
     _release(job, actor=actor, now=now)
     move_job(job, State.CANCELLED, actor=actor, now=now)
     supersede_estimate(ticket)
-    _settle(ticket, actor=actor, now=now, via=Via.STAFF)
+    _settle(ticket, lacked=lacked, actor=actor, now=now, via=Via.STAFF)
 
 
 @transaction.atomic
@@ -172,9 +173,10 @@ def decline(job: Job, *, actor: User | None, now: datetime, via: str) -> None:
     """The customer said no: what was reserved is free again. Raises TicketClosed, InvalidTransition."""
     require_editable(job.ticket)
     check_transition(current=job.state, to=State.DECLINED, allowed=JOB_MOVES)
+    lacked = waiting.lacks_parts(job)
     _release(job, actor=actor, now=now)
     move_job(job, State.DECLINED, actor=actor, now=now, via=via)
-    _settle(job.ticket, actor=actor, now=now, via=via)
+    _settle(job.ticket, lacked=lacked, actor=actor, now=now, via=via)
 
 
 @transaction.atomic
@@ -188,6 +190,7 @@ def finish_job(*, job: Job, actor: User, now: datetime) -> Job:
     require_editable(ticket)
     check_transition(current=job.state, to=State.FINISHED, allowed=JOB_MOVES)
     _lock_parts(ticket)
+    lacked = waiting.lacks_parts(job)
     lines = list(job.part_lines.all())
     stock.reserve(lines=lines, actor=actor, now=now)
     stock.consume(lines=lines, actor=actor, now=now)
@@ -195,7 +198,7 @@ def finish_job(*, job: Job, actor: User, now: datetime) -> Job:
     move_job(job, State.FINISHED, actor=actor, now=now)
     if ticket.status == Status.AUTHORISED:
         move_ticket(ticket, Status.IN_PROGRESS, actor=actor, now=now)
-    _settle(ticket, actor=actor, now=now, via=Via.STAFF)
+    _settle(ticket, lacked=lacked, actor=actor, now=now, via=Via.STAFF)
     return job
 
 
@@ -213,13 +216,14 @@ def reopen_agreement(job: Job, *, actor: User, now: datetime) -> None:
     reserved is free again; links that show the old state are void."""
     if job.state == State.PROPOSED:
         return
+    lacked = waiting.lacks_parts(job)
     _release(job, actor=actor, now=now)
     if job.state == State.AUTHORISED:
         move_job(job, State.AUTHORISATION_REQUIRED, actor=actor, now=now, note="Its lines have changed.")
     elif job.state == State.DECLINED:
         move_job(job, State.PROPOSED, actor=actor, now=now, note="Its lines have changed.")
     supersede_estimate(job.ticket)
-    _settle(job.ticket, actor=actor, now=now, via=Via.STAFF)
+    _settle(job.ticket, lacked=lacked, actor=actor, now=now, via=Via.STAFF)
 
 
 def check_amount(ticket: ServiceTicket) -> None:
@@ -234,10 +238,11 @@ def _release(job: Job, *, actor: User | None, now: datetime) -> None:
     stock.release(lines=list(job.part_lines.all()), actor=actor, now=now)
 
 
-def _settle(ticket: ServiceTicket, *, actor: User | None, now: datetime, via: str) -> None:
-    """A ticket on hold for parts may lack none any more, since the job that lacked them is out of it."""
+def _settle(ticket: ServiceTicket, *, lacked: bool, actor: User | None, now: datetime, via: str) -> None:
+    """A ticket on hold for parts may lack none any more: what the changed job freed may be what another one lacks, and
+    if it `lacked` some itself, it is out of the way."""
     if ticket.status == Status.ON_HOLD:
-        waiting.resume(tickets=[ticket], actor=actor, now=now)
+        waiting.resume(tickets=[ticket], lacked=lacked, actor=actor, now=now)
     settle_ticket(ticket, actor=actor, now=now, via=via)
 
 

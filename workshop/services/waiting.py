@@ -58,9 +58,20 @@ def lock_parts(*, part_ids: Collection[int], tickets: Sequence[ServiceTicket]) -
     return parts
 
 
-def resume(*, tickets: Sequence[ServiceTicket], actor: User | None, now: datetime) -> list[ServiceTicket]:
+def lacks_parts(job: Job) -> bool:
+    """Whether the locked ticket of the job is on hold for parts and this job lacks some."""
+    return _is_held_for_parts(job.ticket) and lacking_lines().filter(job=job).exists()
+
+
+def resume(
+    *, tickets: Sequence[ServiceTicket], actor: User | None, now: datetime, lacked: bool = False
+) -> list[ServiceTicket]:
     """Reserve what locked tickets lack, the oldest promise first and each job all or nothing. A ticket that was on
-    hold for parts and lacks none any more goes on; answers these. Twice is harmless."""
+    hold for parts and lacks none any more goes on; answers these. Twice is harmless.
+
+    A ticket that lacked nothing before is held for a part that no line tells of, and stays so; `lacked` says that one
+    lacked some until now.
+    """
     parts = lock_parts(part_ids=(), tickets=tickets)
     available = {pk: part.available for pk, part in parts.items()}
     lacking: dict[int, list[PartLine]] = defaultdict(list)
@@ -72,7 +83,7 @@ def resume(*, tickets: Sequence[ServiceTicket], actor: User | None, now: datetim
             _reserve_job(list(lines), available, actor=actor, now=now)
             for _, lines in groupby(lacking[ticket.pk], key=lambda line: line.job_id)
         ]
-        if all(satisfied) and _is_held_for_parts(ticket):
+        if (satisfied or lacked) and all(satisfied) and _is_held_for_parts(ticket):
             note = "All parts are reserved."
             move_ticket(ticket, ticket.held_from, actor=actor, now=now, via=Via.SYSTEM, note=note)
             resumed.append(ticket)
