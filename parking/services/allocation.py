@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import User
 from accounts.notifications import notify
 from parking.models import Reservation, Spot
 from parking.services.messages import PARKING_MOVED
-from parking.services.states import change_reservation, lock_reservation, record_event
+from parking.services.states import change_reservation, due_overstays, lock_reservation, record_event
 
 
 def overlapping(*, starts_at: datetime, ends_at: datetime) -> QuerySet[Reservation]:
@@ -25,14 +25,32 @@ def free_spots(
     ends_at: datetime,
     spot_type: str | None = None,
     excluding: Reservation | None = None,
+    standing: Q | None = None,
 ) -> QuerySet[Spot]:
     """A lot's spots that are in service and that nobody holds in the window, lowest number first. `excluding` is a
-    reservation that does not count."""
+    reservation that does not count; `standing` are vehicles that keep their spot although their window is over
+    (`due_overstays`), for those who cannot wait until they have left."""
     taken = overlapping(starts_at=starts_at, ends_at=ends_at).filter(spot=OuterRef("pk"))
     if excluding is not None:
         taken = taken.exclude(pk=excluding.pk)
     spots = Spot.objects.filter(~Exists(taken), lot_id=lot_id, status=Spot.Status.IN_SERVICE)
+    if standing is not None:
+        spots = spots.filter(~Exists(Reservation.objects.filter(standing, spot=OuterRef("pk"))))
     return (spots.filter(type=spot_type) if spot_type else spots).order_by("number")
+
+
+def another_spot(reservation: Reservation, *, starts_at: datetime, ends_at: datetime, now: datetime) -> Spot | None:
+    """The lowest other spot of the same type for a reservation that is moved. None on which a vehicle still stands:
+    one whose own plate is booked elsewhere by now cannot be extended, so no window of its own keeps others away."""
+    spots = free_spots(
+        lot_id=reservation.lot_id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        spot_type=reservation.spot.type,
+        excluding=reservation,
+        standing=due_overstays(now=now),
+    )
+    return spots.exclude(pk=reservation.spot_id).first()
 
 
 def is_free(spot: Spot, starts_at: datetime, ends_at: datetime, excluding: Reservation | None = None) -> bool:
@@ -53,9 +71,7 @@ def relocate(reservation: Reservation, *, actor: User | None, now: datetime) -> 
     if current.status != Reservation.Status.RESERVED:
         return current.status not in Reservation.OCCUPYING
     old = current.spot
-    window = {"starts_at": current.starts_at, "ends_at": current.ends_at}
-    spots = free_spots(lot_id=current.lot_id, spot_type=old.type, excluding=current, **window)
-    new = spots.exclude(pk=old.pk).first()
+    new = another_spot(current, starts_at=current.starts_at, ends_at=current.ends_at, now=now)
     if new is None:
         return False
     change_reservation(current, spot=new)

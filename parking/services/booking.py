@@ -20,7 +20,6 @@ from common.errors import Conflict, NotFound, ServiceUnavailable, Unprocessable
 from common.text import new_reference, plate_key
 from parking.models import Lot, Reservation, Spot, SpotType
 from parking.services import no_shows, overstay
-from parking.services.allocation import free_spots
 from parking.services.hours import is_open, next_closing
 from parking.services.rates import current_rate
 from parking.services.states import (
@@ -30,7 +29,7 @@ from parking.services.states import (
     no_show_at,
     record_event,
 )
-from parking.services.vacancies import Stay, Wanted, due_in, find_vacancy, plate_conflicts
+from parking.services.vacancies import Stay, Wanted, due_in, find_vacancy, free_for, plate_conflicts
 
 Status = Reservation.Status
 
@@ -283,7 +282,7 @@ def _find_spot(wanted: Wanted) -> Spot:
         # What stood in the way may have been a no-show of this lot or of another one.
         seen = find_vacancy(wanted, most_open=MOST_OPEN)
     if seen is None:
-        others = free_spots(lot_id=lot.pk, **stay._asdict()).order_by("type").values_list("type", flat=True)
+        others = free_for(wanted, None).order_by("type").values_list("type", flat=True)
         facts = {"lot": lot.pk, "spot_type": wanted.spot_type, "other_types": list(others.distinct())}
         raise LotFull(meta=facts | stay._asdict())
     if seen.is_over_limit:

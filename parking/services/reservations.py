@@ -18,7 +18,7 @@ from common.errors import Conflict, Forbidden, Unprocessable
 from common.transitions import check_transition
 from parking.costs import parked_seconds, stay_cost
 from parking.models import PlateCheck, Reservation, ReservationEvent
-from parking.services.allocation import free_spots, is_free, overlapping
+from parking.services.allocation import another_spot, is_free, overlapping
 from parking.services.booking import (
     PlateInUse,
     WindowRefused,
@@ -226,8 +226,7 @@ def _cancel_for_good(reservation_id: int, *, now: datetime) -> None:
 
 def _take_another(reservation: Reservation, stay: Stay, *, actor: User, now: datetime) -> None:
     old = reservation.spot
-    spots = free_spots(lot_id=reservation.lot_id, spot_type=old.type, excluding=reservation, **stay._asdict())
-    new = spots.exclude(pk=old.pk).first()
+    new = another_spot(reservation, now=now, **stay._asdict())
     if new is None:
         raise SpotTaken("Another vehicle still stands on the spot, and no other one is free.")
     change_reservation(reservation, spot=new)

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet
+from django.db.models import DateTimeField, Exists, Q, QuerySet
 
 from parking.models import Lot, Reservation, Spot
 from parking.services.allocation import free_spots
@@ -66,6 +66,12 @@ def find_vacancy(wanted: Wanted, *, most_open: int) -> Vacancy | None:
     return Vacancy(spot, *map(bool, row[len(SPOT_FIELDS) :]))
 
 
+def free_for(wanted: Wanted, spot_type: str | None) -> QuerySet[Spot]:
+    """The free spots of a type, or of all types, for what is wanted. Who parks now needs one on which nobody stands."""
+    standing = due_overstays(now=wanted.now) if wanted.at_once else None
+    return free_spots(lot_id=wanted.lot.pk, spot_type=spot_type, standing=standing, **wanted.stay._asdict())
+
+
 def plate_conflicts(plate_key: str, stay: Stay, *, at_once: bool) -> QuerySet[Reservation]:
     """Reservations that a plate has in the window; `at_once`, where the vehicle parks now, also those it is parked
     with, however long they should be over."""
@@ -105,9 +111,7 @@ def _statement(vendor: str, at_once: bool, most_open: int) -> tuple[str, list[in
 
 def _rows(wanted: Wanted, most_open: int) -> QuerySet[Spot, Any]:
     held = Reservation.objects.occupying().filter(user=wanted.user_id).order_by("id")
-    spots = free_spots(lot_id=wanted.lot.pk, spot_type=wanted.spot_type, **wanted.stay._asdict())
-    if wanted.at_once:  # A vehicle whose own plate is booked elsewhere by now cannot be extended, but stands there.
-        spots = spots.filter(~Exists(Reservation.objects.filter(due_overstays(now=wanted.now), spot=OuterRef("pk"))))
+    spots = free_for(wanted, wanted.spot_type)
     facts = (
         Exists(due_in(wanted.lot, now=wanted.now)),
         Exists(plate_conflicts(wanted.plate_key, wanted.stay, at_once=wanted.at_once)),

@@ -12,10 +12,12 @@ from django.utils import timezone
 
 from accounts.models import Notification
 from parking.models import Lot, Reservation
+from parking.services.allocation import relocate
 from parking.services.booking import LotFull, book
 from parking.services.messages import PARKING_CANCELLED, PARKING_MOVED, PARKING_OVERSTAY
 from parking.services.no_shows import sweep_no_shows
 from parking.services.overstay import settle_overdue, sweep_overstays
+from parking.services.reservations import SpotTaken, check_in
 from parking.tasks import sweep_overstays as task
 from tests.factories import UserFactory
 from tests.parking.factories import LotFactory, ReservationFactory
@@ -44,6 +46,13 @@ def coming(lot: Lot, *, in_min: int, spot: int = 1, **fields: Any) -> Reservatio
     start = NOW + in_min * MINUTE
     fields = {"starts_at": start, "ends_at": start + timedelta(hours=1)} | fields
     return ReservationFactory(lot=lot, spot=lot.spots.get(number=spot), **fields)
+
+
+def stuck(lot: Lot, *, spot: int) -> None:
+    """A vehicle on the spot of that number that cannot be extended: its plate has been awaited elsewhere since its
+    time was over."""
+    late = parked(lot, spot=spot, over_min=5, plate="AB 1")
+    coming(LotFactory(), in_min=-5, plate="AB 1", user=late.user)
 
 
 def settle(lot: Lot, now: datetime = NOW) -> None:
@@ -212,10 +221,41 @@ def test_its_own_next_booking_elsewhere_is_neither_moved_nor_cancelled(lot: Lot)
 
 def test_nor_does_anybody_else_get_the_spot_meanwhile() -> None:
     lot = LotFactory(spots=1)
-    late = parked(lot, over_min=5, plate="AB 1")
-    coming(LotFactory(), in_min=-5, plate="AB 1", user=late.user)
+    stuck(lot, spot=1)
     with pytest.raises(LotFull):
         book(user=UserFactory(), lot_id=lot.pk, plate="CD 2", now=NOW)
+
+
+def test_nor_is_a_type_named_of_which_no_other_spot_is_left() -> None:
+    lot = LotFactory(spots=2)
+    lot.spots.filter(number=2).update(type="ev")
+    parked(lot, over_min=-60)
+    stuck(lot, spot=2)
+    with pytest.raises(LotFull) as refusal:
+        book(user=UserFactory(), lot_id=lot.pk, plate="CD 2", now=NOW)
+    assert (refusal.value.meta or {})["other_types"] == []
+
+
+def test_nor_is_anybody_moved_there_who_comes_early(lot: Lot) -> None:
+    """The window of the vehicle that stands there is over, so none of the constraints would object."""
+    stuck(lot, spot=2)
+    parked(lot, over_min=-10)
+    early = coming(lot, in_min=10)
+    with pytest.raises(SpotTaken):
+        check_in(reservation=early, actor=early.user, now=NOW)
+    assert (seen(early)[0], early.spot.number) == ("reserved", 1)
+    lot.spots.create(number=3)
+    assert check_in(reservation=early, actor=early.user, now=NOW).spot.number == 3
+
+
+def test_nor_who_has_to_make_way(lot: Lot) -> None:
+    stuck(lot, spot=2)
+    next_one = coming(lot, in_min=10)
+    assert relocate(next_one, actor=None, now=NOW) is False
+    assert (next_one.spot.number, told()) == (1, [])
+    lot.spots.create(number=3)
+    assert relocate(next_one, actor=None, now=NOW) is True
+    assert next_one.spot.number == 3
 
 
 def test_its_own_next_booking_of_the_same_spot_is_left_to_it(lot: Lot) -> None:
