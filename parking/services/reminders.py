@@ -47,7 +47,7 @@ def send_reminders(*, now: datetime) -> None:
         if now < due_at:
             continue
         opened = _open_lots().filter(
-            created_at__gt=datetime.combine(today - timedelta(days=1), DUE, tzinfo=zone), created_at__lte=now
+            created_at__gt=datetime.combine(today - timedelta(days=1), DUE, tzinfo=zone), created_at__lte=due_at
         )
         lots = list(opened.order_by("-id").values_list("pk", "name"))
         parked = _parked_since(now - IDLE_FOR).filter(user=OuterRef("pk"))

@@ -116,6 +116,13 @@ def test_a_lot_that_opened_after_a_late_run_is_not_missed(user, lot):
     assert remind(EVENING + timedelta(hours=24, minutes=14)) == [user.email]
 
 
+def test_a_lot_that_opens_in_the_evening_waits_for_the_next_six_and_is_told_once(user, lot):
+    parked(user, lot, days_ago=-2, status="reserved", released_at=None, cost=None)
+    LotFactory(created_at=EVENING + timedelta(hours=2))
+    told = [remind(EVENING + timedelta(hours=hours)) for hours in (2.25, 5.75, 24, 26.25, 48)]
+    assert told == [[], [], [user.email], [], []]
+
+
 def test_many_new_lots_are_cut_to_a_few_and_a_number(user):
     for number in range(MOST_LOTS + 3):
         LotFactory(name=f"Garage {number}", created_at=EVENING)
