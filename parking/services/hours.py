@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from parking.models import Lot
@@ -26,7 +26,8 @@ def next_closing(lot: Lot, moment: datetime) -> datetime | None:
     closing = local.replace(
         hour=lot.closes_at.hour, minute=lot.closes_at.minute, second=lot.closes_at.second, microsecond=0, fold=0
     )
-    # Days are counted on the wall clock, whatever the clocks do that night.
-    if closing.replace(tzinfo=None) <= local.replace(tzinfo=None):
-        closing += timedelta(days=1)
-    return closing
+    # In the hour that autumn repeats, the closing comes twice. Days are counted on the wall clock, whatever the clocks
+    # do that night.
+    closings = (closing, closing.replace(fold=1), closing + timedelta(days=1))
+    # In UTC, since two times of one zone are compared by their digits alone.
+    return next(time for time in closings if time.astimezone(UTC) > moment.astimezone(UTC))

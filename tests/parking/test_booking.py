@@ -200,6 +200,14 @@ def test_a_default_stay_ends_when_the_lot_closes(user: User) -> None:
     assert booking.book(user=user, lot_id=lot.pk, plate="A 1", now=now).ends_at.hour == 20
 
 
+def test_in_the_hour_that_autumn_repeats_it_ends_at_the_closing_to_come(user: User) -> None:
+    lot = LotFactory(opens_at=time(20), closes_at=time(2, 30), timezone="Europe/Berlin")
+    now = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)  # The second ten past two of that night.
+    stay = booking.book(user=user, lot_id=lot.pk, plate="A 1", now=now)
+    stay.refresh_from_db()
+    assert stay.ends_at == now + timedelta(minutes=20)
+
+
 def test_a_plate_parks_once_and_its_driver_is_told_where(
     client: APIClient, as_user: Any, other_user: User, lot: Lot
 ) -> None:

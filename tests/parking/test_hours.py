@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -44,6 +45,26 @@ def test_it_closes_next_whatever_the_clocks_do_that_night(
     hours: tuple[int, int], moment: datetime, closing: datetime
 ) -> None:
     assert next_closing(lot(*hours), moment) == closing
+
+
+@pytest.mark.parametrize(
+    ("moment", "closing"),
+    [
+        # 02:10 comes twice that night, in summer time and an hour later in winter time, and so does 02:30.
+        (datetime(2026, 10, 25, 0, 10, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        (datetime(2026, 10, 25, 1, 10, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), datetime(2026, 10, 26, 1, 30, tzinfo=UTC)),
+        # In spring 02:30 never comes: it is half past three already.
+        (datetime(2026, 3, 29, 0, 50, tzinfo=UTC), datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),
+        (datetime(2026, 3, 29, 1, 30, tzinfo=UTC), datetime(2026, 3, 30, 0, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_closing_within_the_changed_hour_is_still_to_come(moment: datetime, closing: datetime) -> None:
+    bar = Lot(opens_at=time(20), closes_at=time(2, 30), timezone="Europe/Berlin")
+    for seen_from in (UTC, ZoneInfo("Europe/Berlin")):
+        found = next_closing(bar, moment.astimezone(seen_from))
+        assert found is not None
+        assert found.astimezone(UTC) == closing  # A time that comes twice equals none of another zone.
 
 
 def test_a_lot_without_hours_is_always_open() -> None:
