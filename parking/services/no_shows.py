@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from common.sweeps import SweepResult, sweep
+from common.sweeps import SweepResult, sweep, sweep_ids
 from parking.models import Lot, Reservation
 from parking.services.states import due_no_shows, move_reservation
 
@@ -27,11 +27,16 @@ def give_up(reservation: Reservation, *, now: datetime) -> None:
 
 
 def sweep_no_shows(*, now: datetime) -> SweepResult:
-    """Give up what is overdue in all lots, each reservation in a transaction of its own."""
+    """Give up what is overdue in all lots, each reservation in a transaction of its own. A lot that raises counts as
+    one failure, and does not stop the later ones."""
     begun = Reservation.objects.filter(status=Status.RESERVED, starts_at__lte=now)
-    result = SweepResult(0, 0)
-    for lot in Lot.objects.filter(pk__in=begun.values("lot_id")):
-        due = Reservation.objects.filter(due_no_shows(lot, now=now), lot_id=lot.pk)
-        done, failed = sweep(due, give_up, now=now)
-        result = SweepResult(result.done + done, result.failed + failed)
-    return result
+    results: list[SweepResult] = []
+    lots = sweep_ids(
+        Lot.objects.filter(pk__in=begun.values("lot_id")), lambda pk: results.append(_sweep_lot(pk, now=now))
+    )
+    return SweepResult(sum(one.done for one in results), lots.failed + sum(one.failed for one in results))
+
+
+def _sweep_lot(lot_id: int, *, now: datetime) -> SweepResult:
+    lot = Lot.objects.get(pk=lot_id)
+    return sweep(Reservation.objects.filter(due_no_shows(lot, now=now), lot_id=lot_id), give_up, now=now)

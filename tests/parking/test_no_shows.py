@@ -39,6 +39,14 @@ def test_each_lot_has_its_own_patience() -> None:
     assert (status_of(kept), status_of(given_up)) == ("reserved", "no_show")
 
 
+def test_a_lot_that_cannot_be_judged_does_not_stop_the_later_ones() -> None:
+    now = timezone.now()
+    broken = ReservationFactory(lot=LotFactory(no_show_after_min=2_000_000_000), starts_at=now - 20 * MINUTE)
+    late = ReservationFactory(starts_at=now - 20 * MINUTE)
+    assert sweep_no_shows(now=now) == (1, 1)
+    assert (status_of(broken), status_of(late)) == ("reserved", "no_show")
+
+
 def test_a_stay_that_is_over_is_given_up_however_patient_the_lot_is() -> None:
     now = timezone.now()
     lot = LotFactory(no_show_after_min=240)
