@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, Field, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -21,7 +21,7 @@ from common import clock
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, StaffAdmin, button, change_column, money_column, status_column
 from common.dashboard import Chart, Figure, Queue, Visit, list_url, panel, queues
 from parking.models import (
-    MOST_SPOTS,
+    BOUNDS,
     Lot,
     ParkingPayment,
     PlateCheck,
@@ -50,10 +50,10 @@ UNPAID = Q(status=Status.COMPLETED, cost__gt=F("paid"))
 class LotForm(forms.ModelForm):
     """A lot with the number of its spots and what it costs; a new price is a new version of the rate."""
 
-    capacity = forms.IntegerField(min_value=1, max_value=MOST_SPOTS, widget=UnfoldAdminIntegerFieldWidget)
+    capacity = forms.IntegerField(widget=UnfoldAdminIntegerFieldWidget, **BOUNDS["capacity"])
     price = forms.DecimalField(min_value=0, max_digits=12, decimal_places=2, widget=UnfoldAdminDecimalFieldWidget)
-    increment_min = forms.IntegerField(min_value=1, max_value=1440, initial=60, widget=UnfoldAdminIntegerFieldWidget)
-    first_free_s = forms.IntegerField(min_value=0, max_value=86_400, initial=0, widget=UnfoldAdminIntegerFieldWidget)
+    increment_min = forms.IntegerField(initial=60, widget=UnfoldAdminIntegerFieldWidget, **BOUNDS["increment_min"])
+    first_free_s = forms.IntegerField(initial=0, widget=UnfoldAdminIntegerFieldWidget, **BOUNDS["first_free_s"])
     cap = forms.DecimalField(
         min_value=0, max_digits=12, decimal_places=2, required=False, widget=UnfoldAdminDecimalFieldWidget
     )
@@ -96,6 +96,9 @@ class LotAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lot]:
         return with_counts(super().get_queryset(request))
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_dbfield(db_field, request, **(BOUNDS.get(db_field.name, {}) | kwargs))
 
     @display(description="spots")
     def show_capacity(self, lot: Any) -> int:

@@ -17,6 +17,17 @@ from common.text import plate_key
 
 PRICE: dict[str, Any] = {"max_digits": 12, "decimal_places": 2}
 MOST_SPOTS = 5000
+DAY_MIN = 24 * 60
+MOST_STAY_MIN = 30 * DAY_MIN
+# What a lot and its rate may say, in the API as in the admin.
+BOUNDS: dict[str, dict[str, Any]] = {
+    "capacity": {"min_value": 1, "max_value": MOST_SPOTS},
+    "default_stay_min": {"min_value": 1, "max_value": MOST_STAY_MIN},
+    "no_show_after_min": {"min_value": 0, "max_value": DAY_MIN},
+    "cancel_cutoff_min": {"min_value": 0, "max_value": MOST_STAY_MIN},
+    "increment_min": {"min_value": 1, "max_value": 7 * DAY_MIN},
+    "first_free_s": {"min_value": 0, "max_value": DAY_MIN * 60},
+}
 OPEN = Q(status__in=["reserved", "active"])
 
 

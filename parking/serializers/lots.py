@@ -25,11 +25,9 @@ from common.fields import (
     describe_nothing,
 )
 from common.serializers import StrictModelSerializer, StrictSerializer
-from parking.models import MOST_SPOTS, Lot, Rate, Reservation, Spot, SpotType
+from parking.models import BOUNDS, Lot, Rate, Reservation, Spot, SpotType
 from parking.services.rates import current_rate
 
-DAY_MIN = 24 * 60
-MOST_STAY_MIN = 30 * DAY_MIN
 TIME_PATTERN = "^(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?$"
 
 
@@ -70,8 +68,8 @@ class LotRateSerializer(StrictSerializer):
     no cap), nothing for a stay of at most `first_free_s` seconds."""
 
     price = MoneyField()
-    increment_min = StrictIntegerField(min_value=1, max_value=7 * DAY_MIN, required=False)
-    first_free_s = StrictIntegerField(min_value=0, max_value=DAY_MIN * 60, required=False)
+    increment_min = StrictIntegerField(required=False, **BOUNDS["increment_min"])
+    first_free_s = StrictIntegerField(required=False, **BOUNDS["first_free_s"])
     cap = MoneyField(required=False, allow_null=True)
     currency = StrictCharField(max_length=3, min_length=3, pattern="^[A-Z]{3}$", required=False)
     surcharges = SurchargesSerializer(required=False)
@@ -117,7 +115,7 @@ class CapacityField(StrictIntegerField):
     """How many spots of the lot are not retired."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**({"min_value": 1, "max_value": MOST_SPOTS} | kwargs))
+        super().__init__(**(BOUNDS["capacity"] | kwargs))
 
     def get_attribute(self, instance: Any) -> Any:
         return self.context["view"].available_of(instance).counts.total
@@ -132,9 +130,9 @@ class LotSerializer(StrictModelSerializer):
     timezone = NameField(max_length=64, required=False)
     opens_at = LocalTimeField(required=False, allow_null=True)
     closes_at = LocalTimeField(required=False, allow_null=True)
-    default_stay_min = StrictIntegerField(min_value=1, max_value=MOST_STAY_MIN, required=False)
-    no_show_after_min = StrictIntegerField(min_value=0, max_value=DAY_MIN, required=False)
-    cancel_cutoff_min = StrictIntegerField(min_value=0, max_value=MOST_STAY_MIN, required=False)
+    default_stay_min = StrictIntegerField(required=False, **BOUNDS["default_stay_min"])
+    no_show_after_min = StrictIntegerField(required=False, **BOUNDS["no_show_after_min"])
+    cancel_cutoff_min = StrictIntegerField(required=False, **BOUNDS["cancel_cutoff_min"])
     capacity = CapacityField()
     rate = LotRateSerializer()
     availability = LotAvailabilitySerializer(read_only=True)

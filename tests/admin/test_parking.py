@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from parking.models import Lot, Reservation, Spot
+from parking.serializers.lots import LotRateSerializer, LotSerializer
 from tests.conftest import MakeUser
 from tests.parking.factories import LotFactory, ReservationFactory
 
@@ -35,6 +36,29 @@ def test_a_new_lot_gets_its_spots_and_its_rate(manager: Client) -> None:
     lot = Lot.objects.get()
     assert lot.spots.count() == 3
     assert lot.rates.get().price == Decimal("2.50")
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most"),
+    [
+        ("increment_min", 1, 10_080),
+        ("first_free_s", 0, 86_400),
+        ("default_stay_min", 1, 43_200),
+        ("no_show_after_min", 0, 1440),
+        ("cancel_cutoff_min", 0, 43_200),
+        ("capacity", 1, 5000),
+    ],
+)
+def test_a_lot_has_the_bounds_that_it_has_in_the_api(manager: Client, field: str, least: int, most: int) -> None:
+    in_api = {**LotRateSerializer().fields, **LotSerializer().fields}[field]
+    assert (in_api.min_value, in_api.max_value) == (least, most)
+    add = reverse("admin:parking_lot_add")
+    for outside in (least - 1, most + 1):
+        answer = manager.post(add, FORM | {field: str(outside)})
+        assert answer.status_code == 200
+        assert list(answer.context["adminform"].form.errors) == [field]
+    for inside in (least, most):
+        assert manager.post(add, FORM | {field: str(inside)}).status_code == 302
 
 
 def test_a_new_price_is_a_new_version(manager: Client) -> None:
