@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from parking.models import Lot, Reservation, Spot
 from parking.serializers.lots import LotRateSerializer, LotSerializer
+from parking.services.lots import LotInUse
 from tests.conftest import MakeUser
 from tests.parking.factories import LotFactory, ReservationFactory
 
@@ -76,6 +78,47 @@ def test_a_lot_with_vehicles_does_not_shrink_below_them(manager: Client) -> None
     answer = manager.post(reverse("admin:parking_lot_change", args=[lot.pk]), FORM | {"capacity": "1"})
     assert answer.status_code == 200
     assert lot.spots.exclude(status=Spot.Status.RETIRED).count() == 2
+
+
+def test_a_lot_that_is_deleted_is_archived_and_keeps_its_history(manager: Client) -> None:
+    lot = LotFactory()
+    delete = reverse("admin:parking_lot_delete", args=[lot.pk])
+    asked = manager.get(delete)
+    assert not asked.context["protected"]
+    assert f"{lot}: archived, with its spots, rates and reservations kept" in asked.content.decode()
+    assert manager.post(delete, {"post": "yes"}).status_code == 302
+    lot.refresh_from_db()
+    assert lot.archived_at is not None
+    assert (lot.spots.count(), lot.rates.count()) == (2, 1)
+
+
+def test_a_lot_with_vehicles_is_not_and_the_page_says_why(manager: Client) -> None:
+    lot = LotFactory()
+    ReservationFactory(lot=lot, status="active")
+    answer = manager.post(reverse("admin:parking_lot_delete", args=[lot.pk]), {"post": "yes"}, follow=True)
+    assert [str(message) for message in answer.context["messages"]] == [LotInUse.detail]
+    assert not LogEntry.objects.exists()
+    lot.refresh_from_db()
+    assert lot.archived_at is None
+
+
+def test_selected_lots_are_archived(manager: Client) -> None:
+    first, second, other = LotFactory(), LotFactory(), LotFactory()
+    chosen = {"action": "delete_selected", "_selected_action": [first.pk, second.pk]}
+    changelist = reverse("admin:parking_lot_changelist")
+    assert "Are you sure" in manager.post(changelist, chosen).content.decode()
+    assert Lot.objects.live().count() == 3
+    manager.post(changelist, chosen | {"post": "yes"})
+    assert (list(Lot.objects.live()), Lot.objects.count()) == ([other], 3)
+
+
+def test_selected_lots_with_vehicles_are_not_and_the_list_says_which(manager: Client) -> None:
+    used, unused = LotFactory(), LotFactory()
+    ReservationFactory(lot=used, status="active")
+    chosen = {"action": "delete_selected", "_selected_action": [used.pk, unused.pk], "post": "yes"}
+    answer = manager.post(reverse("admin:parking_lot_changelist"), chosen, follow=True)
+    assert f"{used}: {LotInUse.detail}" in [str(message) for message in answer.context["messages"]]
+    assert used in Lot.objects.live()
 
 
 def test_a_stay_is_released_with_its_cost(client: Client, make_user: MakeUser) -> None:
