@@ -31,7 +31,13 @@ def invoice_pdf(invoice: Invoice) -> bytes:
             lines.append(pdf.Row([pdf.text(line.description), pdf.money(line.amount)]))
     subtotals = [("Subtotal", invoice.subtotal), *taxes]
     note = f"Please give {invoice.number} with your payment." if invoice.balance > 0 else ""
-    return _render("Invoice", invoice.number, facts, invoice, lines, subtotals, list(pdf.balance_sums(invoice)), note)
+    return _render("Invoice", invoice.number, facts, invoice, lines, subtotals, _sums_of(invoice), note)
+
+
+def _sums_of(invoice: Invoice) -> pdf.Sums:
+    """They add up also while something of what was paid is on its way back."""
+    *sums, result = pdf.balance_sums(invoice)
+    return [*sums, *([("Being refunded", invoice.going_back)] if invoice.going_back else []), result]
 
 
 def credit_note_pdf(note: CreditNote) -> bytes:

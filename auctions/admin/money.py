@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -71,6 +72,10 @@ class InvoiceAdmin(SettlementAdmin):
 
     show_total = money_column("total")
     show_balance = money_column("balance")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        """With what the balance depends on."""
+        return super().get_queryset(request).prefetch_related("order__refunds")
 
     @button(description="PDF", permissions=["view"], url_path="pdf", icon="picture_as_pdf")
     def pdf(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -13,9 +13,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Round
 
-from auctions.models.orders import Order
+from auctions.models.orders import UNPAID_ORDER, Order
 from auctions.models.parties import OfPartiesQuerySet
 from common.models import TimestampedModel
+from common.money import ZERO
 from common.numbering import NumberSequence
 
 # Beyond a price's 12 digits: the total of the largest hammer price, its premium and taxes on both.
@@ -103,9 +104,18 @@ class Invoice(models.Model):
         return self.total - self.credited
 
     @property
+    def going_back(self) -> Decimal:
+        """What of `paid` is promised back while the order is not paid: it pays for nothing any more, else a refund that
+        ends after the order was paid would be a discount. Once it is paid, the refund's credit note says so instead."""
+        if not self.paid or self.order.status not in UNPAID_ORDER:
+            return ZERO
+        refunds = self.order.refunds.all()  # All of them, so that lists can have them prefetched.
+        return sum((row.amount for row in refunds if row.status in Refund.GOING_BACK), ZERO)
+
+    @property
     def balance(self) -> Decimal:
         """What is still owed; below zero what the buyer has paid too much."""
-        return self.due - self.paid
+        return self.due - self.paid + self.going_back
 
 
 class InvoiceLine(models.Model):
@@ -197,6 +207,9 @@ class Refund(TimestampedModel):
         IN_TRANSIT = "in_transit"
         DONE = "done"
         FAILED = "failed"
+
+    # Money that is promised back; it is on its way, or may be sent again, until it is done or given up.
+    GOING_BACK = (Status.APPROVED, Status.IN_TRANSIT, Status.FAILED)
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="refunds")

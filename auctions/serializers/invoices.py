@@ -45,8 +45,8 @@ class SaleCreditNoteSerializer(StrictModelSerializer):
 
 
 class OwedSerializer(StrictModelSerializer):
-    """What of an invoice is shown with its figures and not stored: `balance` is still owed, `credit` was paid beyond
-    what is."""
+    """What of an invoice is shown with its figures and not stored: `balance` is still owed (of an unpaid order also
+    instead of what is on its way back), `credit` was paid beyond what is."""
 
     balance = SerializerMethodField()
     credit = SerializerMethodField()
@@ -61,7 +61,8 @@ class OwedSerializer(StrictModelSerializer):
 
 
 class SaleInvoiceSummarySerializer(OwedSerializer):
-    """An invoice in lists. `balance` is what is still owed, `credit` what was paid beyond what is."""
+    """An invoice in lists. `balance` is what is still owed (of an unpaid order also instead of what is on its way back
+    to the buyer), `credit` what was paid beyond what is."""
 
     order = IdField(source="order_id", read_only=True)
     order_number = StrictCharField(source="order.order_number", max_length=16, read_only=True)

@@ -32,8 +32,10 @@ def lock_account(order_id: int) -> Account:
         raise NotFound
     listing = lock_listing(listing_id)
     order = lock_order(order_id)
-    invoices = Invoice.objects.select_for_update(of=("self",), no_key=True)
-    return Account(listing, order, invoices.filter(order_id=order_id).first())
+    invoice = Invoice.objects.select_for_update(of=("self",), no_key=True).filter(order_id=order_id).first()
+    if invoice is not None:
+        invoice.order = order  # Its balance depends on the order's status, which may change under the lock.
+    return Account(listing, order, invoice)
 
 
 def take_money(account: Account, amount: Decimal, *, actor: User | None, now: datetime) -> None:
@@ -47,7 +49,7 @@ def take_money(account: Account, amount: Decimal, *, actor: User | None, now: da
 
 
 def settle(account: Account, *, actor: User | None, now: datetime) -> None:
-    """Save a locked invoice whose `paid` or `credited` changed, with the status that follows."""
+    """Save a locked invoice whose `paid`, `credited` or refunds changed, with the status that follows."""
     invoice, order = account.invoice, account.order
     if invoice is None:
         raise RuntimeError("Nothing to settle without an invoice.")
@@ -58,7 +60,7 @@ def settle(account: Account, *, actor: User | None, now: datetime) -> None:
 
 
 def status_of(invoice: Invoice, *, now: datetime) -> Invoice.Status:
-    """What its figures and its due date make of an invoice."""
+    """What its figures, the refunds of its order and its due date make of an invoice."""
     if invoice.credited == invoice.total and invoice.total > 0:
         return Invoice.Status.VOID
     if invoice.balance <= 0:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import User
 from auctions.models import Invoice, Order, Payment, SettlementEvent, TitleTransfer, TransportOrder
@@ -254,8 +254,7 @@ def _awaits_quote(account: Account) -> bool:
 def _unpaid_invoices(now: datetime) -> QuerySet[Invoice]:
     """Past due, and not marked yet: that of an order is marked with it, unless it was issued when the order was overdue
     already."""
-    unpaid = Invoice.objects.filter(status__in=[Invoice.Status.OPEN, Invoice.Status.PARTIALLY_PAID])
-    return unpaid.filter(due_at__lte=now, total__gt=F("credited") + F("paid"))
+    return Invoice.objects.filter(status__in=[Invoice.Status.OPEN, Invoice.Status.PARTIALLY_PAID], due_at__lte=now)
 
 
 @transaction.atomic

@@ -138,7 +138,7 @@ def _require_payable(account: Account) -> Invoice:
 
 
 def _require_owed(order: Order, invoice: Invoice, amount: Decimal) -> None:
-    """Raises PaymentExceedsBalance."""
+    """Also instead of what is about to go back. Raises PaymentExceedsBalance."""
     left = max(invoice.balance - under_way(order), ZERO)
     if amount > left:
         raise PaymentExceedsBalance(attr="amount", meta={"balance": left})

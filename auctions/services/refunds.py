@@ -1,7 +1,8 @@
 """Refunds: money that goes back out of a payment, never more than came in.
 
-An approved refund is reserved on its payment and keeps the car on the lot until the money is back. A wire is back once
-finance has approved it; other providers are asked by `send_refunds`, outside of any transaction, and again under the
+An approved refund is reserved on its payment, pays for nothing any more while the order is not paid
+(`Invoice.going_back`), and keeps the car on the lot until the money is back. A wire is back once finance has approved
+it; other providers are asked by `send_refunds`, outside of any transaction, and again under the
 same key until they have answered: a refund that is in transit without the provider's reference was not taken over yet.
 One that was, and is not heard of for a day, is asked for.
 
@@ -26,10 +27,10 @@ from auctions.models import Invoice, Order, Payment, Refund, SettlementEvent
 from auctions.models.orders import UNPAID_ORDER
 from auctions.providers import provider_named
 from auctions.providers.base import ProviderError, Refunded
-from auctions.services.balances import Account, credit_invoice, lock_account, overpaid, take_money
+from auctions.services.balances import Account, credit_invoice, lock_account, overpaid, settle, take_money
 from auctions.services.gate_passes import issue_pass, revoke_pass
 from auctions.services.payouts import cancel_payout
-from auctions.services.settling import REFUND_MOVES, Subject, begin, lock_order, move, order_id_of
+from auctions.services.settling import GOING_BACK, REFUND_MOVES, Subject, begin, lock_order, move, order_id_of
 from common.doorbell import ring_on_commit
 from common.errors import Conflict, Forbidden
 from common.money import ZERO
@@ -127,10 +128,23 @@ def _decided_alone(order: Order, actor: User) -> Decimal:
 
 @transaction.atomic
 def reject_refund(*, refund_id: int, reason: str, actor: User, now: datetime) -> Refund:
-    """The money stays. Raises InvalidTransition, NotFound."""
-    refund = _lock_with_order(refund_id)
+    """The money stays: what was only asked for, and what failed and nobody sends again. Raises InvalidTransition,
+    NotFound."""
+    account, refund = _lock_with_account(refund_id)
+    was_promised = refund.status in GOING_BACK
     move(refund, Status.REJECTED, actor=actor, now=now, reason=reason, details=_facts(refund), decided_by=actor)
+    if was_promised:
+        _keep_money(account, refund, actor=actor, now=now)
     return refund
+
+
+def _keep_money(account: Account, refund: Refund, *, actor: User, now: datetime) -> None:
+    """What was reserved counts again: it may pay the rest of an unpaid order, and no longer keeps the car."""
+    payment = _lock_payment(refund.payment_id)
+    payment.refund_reserved -= refund.amount
+    payment.save(update_fields=["refund_reserved", "updated_at"])
+    settle(account, actor=actor, now=now)
+    issue_pass(account.order, actor=actor, now=now)
 
 
 @transaction.atomic
@@ -344,7 +358,7 @@ def _finish(account: Account, refund: Refund, *, actor: User | None, now: dateti
 
 
 def _to_credit(order: Order, invoice: Invoice, refund: Refund) -> Decimal:
-    """Before it is paid, an order goes on owing all of it."""
+    """Before it is paid, an order goes on owing all of it; it was not paid with what goes back."""
     if order.status in UNPAID_ORDER:
         return ZERO
     return refund.amount - min(refund.amount, overpaid(invoice))

@@ -30,8 +30,7 @@ from common.errors import NotFound
 from common.transitions import check_transition
 
 Subject = SettlementEvent.Subject
-# Money that is promised back; it is on its way, or may be sent again, until it is done.
-GOING_BACK = (Refund.Status.APPROVED, Refund.Status.IN_TRANSIT, Refund.Status.FAILED)
+GOING_BACK = Refund.GOING_BACK
 _PAID = ("cancelled", "disputed")  # Where every paid order may go beside the next step.
 
 OFFER_MOVES: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +59,7 @@ REFUND_MOVES: Mapping[str, tuple[str, ...]] = {
     Refund.Status.REQUESTED: ("approved", "rejected"),
     Refund.Status.APPROVED: ("in_transit",),
     Refund.Status.IN_TRANSIT: ("done", "failed"),
-    Refund.Status.FAILED: ("in_transit",),
+    Refund.Status.FAILED: ("in_transit", "rejected"),
 }
 TITLE_MOVES: Mapping[str, tuple[str, ...]] = {
     TitleTransfer.Status.PENDING: ("awaiting_seller_documents", "cancelled"),

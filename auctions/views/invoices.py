@@ -107,9 +107,12 @@ class InvoiceActions:
 
 def _whole(rows: QuerySet[Invoice]) -> QuerySet[Invoice]:
     """With all that a single invoice shows."""
-    return rows.select_related("order").prefetch_related(
-        "lines", Prefetch("credit_notes", CreditNote.objects.order_by("id"))
-    )
+    return _with_balance(rows).prefetch_related("lines", Prefetch("credit_notes", CreditNote.objects.order_by("id")))
+
+
+def _with_balance(rows: QuerySet[Invoice]) -> QuerySet[Invoice]:
+    """With what it depends on."""
+    return rows.select_related("order").prefetch_related("order__refunds")
 
 
 @extend_schema_view(
@@ -134,7 +137,7 @@ class SaleInvoiceViewSet(PDFMixin, ListMixin, RetrieveMixin, ApiViewSet):
 
     def get_queryset(self) -> QuerySet[Invoice]:
         rows = Invoice.objects.visible_to(self.caller)
-        return rows.select_related("order") if self.action == "list" else _whole(rows)
+        return _with_balance(rows) if self.action == "list" else _whole(rows)
 
     @pdf_action(
         summary="Download an invoice of a sale as PDF",

@@ -112,7 +112,9 @@ class OrderViewSet(GatePassActions, InvoiceActions, PaymentActions, ListMixin, R
 
     def get_queryset(self) -> QuerySet[Order]:
         shown = Order.objects.visible_to(self.caller).select_related("listing", "invoice", "title_transfer")
-        return shown.prefetch_related(transports_of_orders())
+        return shown.prefetch_related(
+            transports_of_orders(), "refunds"
+        )  # What an invoice leaves open depends on these.
 
     def answer_order(self, order: Order) -> Response:
         """The order as it is now, with what belongs to it."""

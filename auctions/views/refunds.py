@@ -119,7 +119,9 @@ class RefundViewSet(ListMixin, RetrieveMixin, ApiViewSet):
         request=RejectRefundSerializer,
         response=SaleRefundSerializer,
         summary="Reject a refund",
-        description="The money stays, and may be asked for again. 409 `invalid_transition` when it was decided before.",
+        description="The money stays, and may be asked for again. Also one that failed and that nobody sends again: "
+        "what was reserved counts again, and may pay the rest of the order. 409 `invalid_transition` when it was "
+        "decided before and did not fail.",
         examples=[
             sent("why", {"reason": "The car was as described."}),
             shown("rejected", REQUESTED | {"status": "rejected", "decided_by": 12}),

@@ -36,7 +36,7 @@ from auctions.services.corrections import void_bid
 from auctions.services.invoicing import issue_invoice
 from auctions.services.ledger import audit_ledger, last_audit
 from auctions.services.ledger_checks import checks
-from auctions.services.refunds import approve_refund, ask_for_refund
+from auctions.services.refunds import approve_refund, ask_for_refund, finish_refund, reject_refund, send_refunds
 from auctions.services.settling import begin, move
 from auctions.services.titles import complete_title, ready_title, receive_title, review_title, send_title
 from auctions.tasks import audit_ledger as task
@@ -85,8 +85,8 @@ def unpaid(**fields: Any) -> Order:
     return order
 
 
-def pay(order: Order, amount: Decimal) -> Payment:
-    payment: Payment = PaymentFactory(order=order, amount=amount, provider="manual")
+def pay(order: Order, amount: Decimal, provider: str = "manual") -> Payment:
+    payment: Payment = PaymentFactory(order=order, amount=amount, provider=provider)
     begin(payment, actor=None, now=NOW)
     with transaction.atomic():
         account = lock_account(order.pk)
@@ -190,6 +190,43 @@ def test_a_credit_note_for_a_refund_before_all_was_paid_is_found() -> None:
         credit_invoice(account, Decimal("400.00"), reason="A dent.", actor=None, now=NOW, refund=refund)
         settle(account, actor=None, now=NOW)
     assert found() == [("refund_credit_note", refund.pk, "0.00", "400.00")]
+
+
+def test_a_part_that_is_on_its_way_back_pays_for_nothing() -> None:
+    order = unpaid()
+    refund = refunded(pay(order, Decimal("400.00"), "sandbox"), "400.00")
+    pay(order, TOTAL - 400)
+    assert (refund.status, found()) == ("approved", [])
+    send_refunds(now=NOW)
+    with transaction.atomic():
+        assert finish_refund(lock_account(order.pk), refund, succeeded=True, actor=None, now=NOW)
+    assert found() == []
+    pay(order, Decimal("400.00"))
+    assert (found(), Order.objects.get().status) == ([], "paid")
+
+
+@pytest.mark.parametrize("kind", ["order_unpaid", "invoice_status"])
+def test_an_order_that_was_paid_beside_what_goes_back_is_found_unpaid(kind: str, freely: None) -> None:
+    order = unpaid()
+    payment = pay(order, Decimal("400.00"), "sandbox")
+    refunded(payment, "400.00")
+    pay(order, TOTAL)
+    assert found() == []
+    change(order, status="overdue")
+    change(Invoice.objects.get(), status="paid" if kind == "order_unpaid" else "overdue")
+    assert kind in {row[0] for row in found()}
+
+
+def test_a_failed_refund_that_was_given_up_adds_up() -> None:
+    order = unpaid()
+    refund = refunded(pay(order, Decimal("400.00"), "sandbox"), "400.00")
+    pay(order, TOTAL - 400)
+    send_refunds(now=NOW)
+    with transaction.atomic():
+        assert finish_refund(lock_account(order.pk), refund, succeeded=False, actor=None, now=NOW)
+    assert found() == []
+    reject_refund(refund_id=refund.pk, reason="It stays.", actor=order.buyer, now=NOW)
+    assert (found(), Order.objects.get().status) == ([], "paid")
 
 
 def test_an_order_that_came_to_nothing_with_money_in_it_adds_up() -> None:

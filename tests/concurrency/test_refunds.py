@@ -14,9 +14,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from auctions.models import CreditNote, GatePass, Invoice, Order, Payment, Payout, Refund
+from auctions.models import CreditNote, GatePass, Invoice, Order, Payment, Payout, Refund, SettlementEvent
 from auctions.providers.base import Refunded
-from auctions.services import payouts, refunds, settling
+from auctions.services import balances, payments, payouts, refunds, settling
 from auctions.services.balances import Account
 from auctions.services.orders import dispute_order
 from auctions.services.payouts import hold_payout, make_payout, pay_payout
@@ -30,7 +30,9 @@ from auctions.services.refunds import (
 )
 from auctions.services.settling import lock_order
 from common.errors import InvalidTransition
-from tests.auctions.orders import TOTAL
+from tests.auctions.factories import PaymentFactory
+from tests.auctions.orders import TOTAL, invoiced_order
+from tests.auctions.paying import report_of
 from tests.auctions.refunding import StandIn, approved, paid, requested, send
 from tests.concurrency.race import race
 from tests.factories import UserFactory
@@ -228,6 +230,102 @@ def test_two_sweeps_at_once_ask_under_one_key(monkeypatch: pytest.MonkeyPatch) -
     assert set(provider.keys) == {f"refund-{refund.pk}-1"}
     check_books(payment)
     assert CreditNote.objects.count() == 1
+
+
+# --- Beside the payment of the rest
+
+
+def paying(order: Order, amount: str) -> Callable[[], bool]:
+    """The webhook of a card that went through."""
+    payment = PaymentFactory(order=order, amount=Decimal(amount))
+    return partial(payments.apply_report, provider="sandbox", report=report_of(payment), now=timezone.now())
+
+
+def at_of(subject: str, row: Order | Refund, new: str) -> int:
+    """Its place in the history."""
+    return SettlementEvent.objects.get(subject=subject, subject_id=row.pk, new=new).pk
+
+
+def test_an_order_is_paid_before_a_refund_is_approved_or_not_with_its_money(facts: dict[str, Any]) -> None:
+    """Whoever is first: a refund of a paid order, which is credited, or one of an order that goes on owing it."""
+    for _ in range(8):
+        order = invoiced_order()
+        refund = requested(paid(Decimal("500.00"), order=order, provider="sandbox"), "500.00")
+        results = race([partial(approve_refund, refund_id=refund.pk, **facts), paying(order, "825.00")])
+        assert not [result for result in results if isinstance(result, Exception)], results
+        order.refresh_from_db()
+        if order.status == "paid":
+            assert at_of("order", order, "paid") < at_of("refund", refund, "approved")
+        invoice = Invoice.objects.get(order=order)
+        expected = ("paid", Decimal(0)) if order.status == "paid" else ("partially_paid", Decimal(500))
+        assert (invoice.status, invoice.balance) == expected
+
+
+def test_without_the_locks_it_is_paid_with_what_goes_back(
+    facts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the payment knows of no refund."""
+    order = invoiced_order()
+    refund = requested(paid(Decimal("500.00"), order=order, provider="sandbox"), "500.00")
+    reckon, reckoned, is_approved = balances.status_of, threading.Event(), threading.Event()
+
+    def slowly(invoice: Invoice, *, now: Any) -> Any:
+        status = reckon(invoice, now=now)
+        reckoned.set()
+        is_approved.wait(timeout=30)
+        return status
+
+    def approve() -> None:
+        reckoned.wait(timeout=30)
+        approve_refund(refund_id=refund.pk, **facts)
+        is_approved.set()
+
+    monkeypatch.setattr(balances, "status_of", slowly)
+    for module in (refunds, payments):
+        monkeypatch.setattr(module, "lock_account", read_account)
+    results = race([approve, paying(order, "825.00")])
+    assert not [result for result in results if isinstance(result, Exception)], results
+    assert at_of("refund", refund, "approved") < at_of("order", order, "paid")
+
+
+def given_up_beside_the_rest(monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any]) -> tuple[Order, list[Any]]:
+    """A refund that failed is given up while the rest is paid that is owed without it."""
+    order = invoiced_order()
+    refund = approved(paid(Decimal("1000.00"), order=order, provider="sandbox"), "500.00")
+    send(monkeypatch, Refunded(provider_ref="", status="failed"))
+    give_up = partial(reject_refund, refund_id=refund.pk, reason="It stays.", **facts)
+    return order, [give_up, paying(order, "325.00")]
+
+
+def test_a_refund_that_is_given_up_beside_the_payment_of_the_rest_leaves_nothing_open(
+    facts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(8):
+        order, both = given_up_beside_the_rest(monkeypatch, facts)
+        results = race(both)
+        assert not [result for result in results if isinstance(result, Exception)], results
+        order.refresh_from_db()
+        invoice = Invoice.objects.get(order=order)
+        assert (order.status, invoice.status, invoice.paid, invoice.balance) == ("paid", "paid", TOTAL, 0)
+
+
+def test_without_the_locks_a_covered_order_stays_unpaid(facts: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: the payment reckons with the refund, and the end of the refund without the payment."""
+    order, both = given_up_beside_the_rest(monkeypatch, facts)
+    reckon, both_know = balances.status_of, threading.Barrier(2)
+
+    def together(invoice: Invoice, *, now: Any) -> Any:
+        status = reckon(invoice, now=now)
+        both_know.wait(timeout=30)
+        return status
+
+    monkeypatch.setattr(balances, "status_of", together)
+    for module in (refunds, payments):
+        monkeypatch.setattr(module, "lock_account", read_account)
+    results = race(both)
+    assert not [result for result in results if isinstance(result, Exception)], results
+    order.refresh_from_db()
+    assert order.status == "awaiting_payment"
 
 
 # --- Beside a dispute
