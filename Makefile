@@ -151,6 +151,7 @@ random = $$(head -c 48 /dev/urandom | base64 | tr -d '\n')
 production = FORECOURT_IGNORE_DOTENV=1 DJANGO_SETTINGS_MODULE=config.settings.production DATA_DIR=$(VENV)/check \
 	SECRET_KEY="$(random)" JWT_SECRET_KEY="$(random)" METRICS_TOKEN="$(random)" BACKEND_URL=https://forecourt.example \
 	ALLOWED_HOSTS=forecourt.example DATABASE_URL=postgres://check@localhost/check REDIS_URL=redis://localhost:6379/0 \
+	EMAIL_URL=smtp+tls://mail.forecourt.example:587 \
 	$(MANAGE) $(1)
 LEAKS := '(^|[^A-Za-z0-9_.-])/(home|Users|root)/[a-z]|-----BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}|sk_live_[0-9a-zA-Z]|--(extra-)?(index-url|find-links)'
 

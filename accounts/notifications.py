@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core import signing
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -39,7 +40,7 @@ MOST_AT_ONCE = 500  # Rows of one INSERT.
 # How long after the 1st, 2nd... failed attempt the next one is due.
 BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 # After one of these during the hand-over nobody knows whether the server took the mail.
-_OUTCOME_UNKNOWN = (smtplib.SMTPServerDisconnected, ConnectionError, TimeoutError, ssl.SSLError)
+_OUTCOME_UNKNOWN = (smtplib.SMTPServerDisconnected, ConnectionError, TimeoutError, ssl.SSLError, SoftTimeLimitExceeded)
 _UNSUBSCRIBE_SALT = "accounts.notifications.unsubscribe"
 Status = Notification.MailStatus
 
@@ -284,7 +285,7 @@ def deliver(*, notification_id: int, now: datetime) -> bool:
         connection.open()
     except Exception as error:  # Whatever it was, nothing has been handed over.
         _release(claim, error, now)
-        return False
+        return _unless_out_of_time(error)
     try:
         return _hand_over(claim, message, now)
     finally:
@@ -334,12 +335,19 @@ def _hand_over(claim: Notification, message: EmailMultiAlternatives, now: dateti
         message.send()
     except _OUTCOME_UNKNOWN as error:
         _mine(claim).update(mail_status=Status.FAILED, mail_error=_text(error))
-        return False
+        return _unless_out_of_time(error)
     except Exception as error:  # The server said no, or the message could not be written down.
         _release(claim, error, now)
         return False
     _mine(claim).update(mail_status=Status.SENT, mail_error="")
     return True
+
+
+def _unless_out_of_time(error: Exception) -> bool:
+    """False: the mail did not go. But a job whose time is over has to end and must not begin with another mail."""
+    if isinstance(error, SoftTimeLimitExceeded):
+        raise error
+    return False
 
 
 def _release(claim: Notification, error: Exception, now: datetime) -> None:

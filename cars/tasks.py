@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from cars.models import SyncRun
+from cars.services import vin
 from cars.sync import engine, runs
 from common import clock
 
@@ -25,3 +26,9 @@ def run_sync(run_id: int) -> None:
 def sweep_syncs() -> None:
     """Find runs whose worker died, and queued ones that nobody took."""
     runs.sweep(now=clock.now())
+
+
+@shared_task(name="cars.tasks.clean_up")
+def clean_up() -> None:
+    """Daily: what providers said of VINs and is too old to be believed."""
+    vin.forget_expired(now=clock.now())

@@ -40,6 +40,14 @@ def old_variables(**_: object) -> list[CheckMessage]:
 
 
 @register
+def mail_server(**_: object) -> list[CheckMessage]:
+    """common.W002: a public service whose mails, with their links to sign in again, end in files that nobody reads."""
+    if settings.HAS_MAIL_SERVER or not settings.BACKEND_IS_HTTPS:
+        return []
+    return [Warning("Mails are only written to files.", hint="Set EMAIL_URL or MAIL_SERVER.", id="common.W002")]
+
+
+@register
 def throttle_scopes(**_: object) -> list[CheckMessage]:
     """common.E001: a view is limited by a rate that does not exist, which would be a 500 at its first request."""
     return [

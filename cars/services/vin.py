@@ -128,6 +128,11 @@ def _remembered(provider: VinProvider, vin: str, *, now: datetime) -> Decoded:
     return decoded
 
 
+def forget_expired(*, now: datetime) -> int:
+    """Deletes the answers past their time; how many."""
+    return VinDecode.objects.filter(expires_at__lte=now).delete()[0]
+
+
 def _ask(provider: VinProvider, vin: str) -> Decoded:
     resting = f"vin-provider-failed:{provider.name}"
     if error := cache.get(resting):

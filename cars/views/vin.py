@@ -25,6 +25,8 @@ ACCORD = shown("an offline reading", VIN_ANSWER)
 class VinDecodeView(ApiView):
     """`POST /vin/decode`."""
 
+    throttle_scope = "vin"
+
     @extend_schema(
         tags=["vin"],
         summary="Decode a VIN",
@@ -42,6 +44,7 @@ class VinDecodeView(ApiView):
 class VinView(ApiView):
     """`GET /vin/{vin}`."""
 
+    throttle_scope = "vin"
     more_refusals = ("422",)  # The path itself can be meaningless.
 
     @extend_schema(

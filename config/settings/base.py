@@ -351,6 +351,7 @@ RATE_LIMITS = {
     "password_reset": rate("RATE_LIMIT_PASSWORD_RESET", default="10/hour"),
     "sync": rate("RATE_LIMIT_SYNC", default="10/minute"),
     "exports": rate("RATE_LIMIT_EXPORTS", default="20/hour"),
+    "vin": rate("RATE_LIMIT_VIN", default="30/minute"),
     "documents": rate("RATE_LIMIT_DOCUMENTS", default="20/minute"),
     "bids": rate("RATE_LIMIT_BIDS", default="10/second"),
     "audits": rate("RATE_LIMIT_AUDITS", default="30/minute"),
@@ -472,6 +473,7 @@ elif env.str("MAIL_SERVER", default=""):
     }
 else:
     _mail = {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend"}
+HAS_MAIL_SERVER = bool(env.str("EMAIL_URL", default="") or env.str("MAIL_SERVER", default=""))
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail.get("EMAIL_HOST", "localhost")
 EMAIL_PORT = _mail.get("EMAIL_PORT") or 25

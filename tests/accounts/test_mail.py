@@ -9,11 +9,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import IntegrityError
 from django.utils import timezone
 
+from accounts import tasks
 from accounts.models import Notification, NotificationPreference, User
 from accounts.notifications import (
     BACKOFF,
@@ -142,6 +144,34 @@ def test_a_line_that_breaks_during_the_hand_over_is_not_tried_again(error, user)
     assert row.mail_status == Status.FAILED
     assert not send(row, after=timedelta(days=1))
     assert mail.outbox == []
+
+
+def test_a_time_limit_during_the_hand_over_ends_the_job_and_does_not_mail_twice(user):
+    row = tell(user)
+    with refuse_with(SoftTimeLimitExceeded()), pytest.raises(SoftTimeLimitExceeded):
+        send(row)
+    row.refresh_from_db()
+    assert row.mail_status == Status.FAILED
+    assert not send(row, after=timedelta(days=1))
+
+
+def test_a_time_limit_before_the_hand_over_ends_the_job_and_leaves_the_mail_due(user):
+    row = tell(user)
+    with (
+        mock.patch.object(EmailBackend, "open", side_effect=SoftTimeLimitExceeded),
+        pytest.raises(SoftTimeLimitExceeded),
+    ):
+        send(row)
+    assert send(row, after=BACKOFF[0])
+
+
+def test_a_sweep_stops_in_time_and_leaves_the_rest_due(user, monkeypatch):
+    rows = [tell(user, dedupe_key=str(number)) for number in range(3)]
+    clock = iter([0.0, 1.0, tasks.SWEEP_MAIL_S + 1.0])
+    monkeypatch.setattr(tasks, "time", mock.Mock(monotonic=lambda: next(clock)))
+    tasks.sweep_mail()
+    assert len(mail.outbox) == 1
+    assert due_mail(now=timezone.now()) == [row.pk for row in rows[1:]]
 
 
 def test_a_refusal_by_the_server_is_tried_again(user):

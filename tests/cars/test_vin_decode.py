@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cars import services
 from cars.models import VinDecode
+from cars.tasks import clean_up
 from cars.vin_providers import current_provider
 from tests.standins.base import Fault
 from tests.standins.vpic import VpicServer
@@ -211,3 +212,27 @@ def test_a_provider_that_cannot_be_does_not_start(settings: Any, name: str) -> N
 def test_for_some_makes_the_tables_know_more_than_the_maker(client: APIClient) -> None:
     attributes = decode(client, "XTAGFK330JY144213")["attributes"]
     assert (attributes["make"], attributes["model"], attributes["manufacturer"]) == ("Lada", "Vesta", "AvtoVAZ")
+
+
+def test_questions_are_limited_because_they_may_cost_something(
+    client: APIClient, vpic: VpicServer, settings: Any
+) -> None:
+    settings.DISABLE_THROTTLES, settings.RATE_LIMITS = False, settings.RATE_LIMITS | {"vin": "2/minute"}
+    decode(client)
+    assert [client.get(f"/api/vin/{VIN}").status_code for _ in range(2)] == [200, 429]
+
+
+def test_old_answers_are_deleted_daily(client: APIClient, vpic: VpicServer) -> None:
+    decode(client)
+    kept = VinDecode.objects.create(
+        vin=VIN,
+        provider="clearvin",
+        found=True,
+        fetched_at=timezone.now(),
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    VinDecode.objects.filter(provider="vpic").update(
+        fetched_at=kept.fetched_at - timedelta(days=40), expires_at=kept.fetched_at
+    )
+    clean_up()
+    assert list(VinDecode.objects.all()) == [kept]

@@ -28,6 +28,7 @@ GOOD = {
     "REDIS_URL": "redis://localhost:6379/0",
     "METRICS_TOKEN": secrets.token_urlsafe(24),
     "ADMIN_PASSWORD": secrets.token_urlsafe(12),
+    "EMAIL_URL": "smtp+tls://mail.forecourt.test:587",
 }
 
 
@@ -128,6 +129,20 @@ def test_an_rsa_key_pair_is_good(run: Any) -> None:
 def test_the_deployment_check_is_clean(run: Any) -> None:
     result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING")
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({"EMAIL_URL": None}, True),
+        ({"EMAIL_URL": None, "MAIL_SERVER": "mail.forecourt.test"}, False),
+        ({"EMAIL_URL": "filemail:///var/mails"}, False),  # As somebody wants it.
+        ({"EMAIL_URL": None, "BACKEND_URL": "http://localhost:8000"}, False),
+    ],
+)
+def test_mails_that_end_in_files_are_pointed_out(run: Any, changes: dict[str, str | None], warned: bool) -> None:
+    result = run("manage.py", "check", **changes)
+    assert (result.returncode, "common.W002" in result.stderr) == (0, warned)
 
 
 def test_a_server_does_not_start_on_unsafe_settings(run: Any) -> None:
