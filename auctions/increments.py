@@ -8,6 +8,9 @@ from typing import Any
 
 from auctions.tiers import Finding, border_findings, has_places
 
+MOST_STEP = Decimal("1000000.00")
+# Of a bid. Its columns hold ten times as much: a step goes on top of a price, and fees and tax on top of a sale.
+MOST_AMOUNT = Decimal("999999999.99")
 # What holds while staff have marked no table as the default one: steps for vehicles.
 DEFAULT_TIERS: list[dict[str, Any]] = [
     {"up_to": "4999.99", "step": "100.00"},
@@ -30,8 +33,8 @@ EBAY_TIERS: list[dict[str, Any]] = [
 
 def validate(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """All that is wrong with a table; nothing when an auction may use it. Amounts are decimals or their texts. The
-    tiers must be contiguous (see `auctions.tiers`), the steps positive, in cents and never smaller than the one
-    before."""
+    tiers must be contiguous (see `auctions.tiers`), the steps positive, in cents, never smaller than the one before
+    and at most MOST_STEP."""
     found = border_findings(tiers)
     if any(finding.code in ("no_tiers", "too_many_tiers") for finding in found):
         return found
@@ -42,6 +45,8 @@ def validate(tiers: Sequence[Mapping[str, Any]]) -> list[Finding]:
             found.append(Finding("step_not_positive", position, "step", "A step must be above zero."))
         elif step < largest:
             found.append(Finding("steps_falling", position, "step", "A step must not be below the one before."))
+        if step > MOST_STEP:
+            found.append(Finding("step_too_large", position, "step", f"A step must not be above {MOST_STEP:,}."))
         if not has_places(step, 2):
             found.append(Finding("too_many_decimals", position, "step", "Two decimal places are expected."))
         largest = max(largest, step)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from auctions.increments import MOST_AMOUNT
 from auctions.models import AuctionEvent, Bid, Order
 from auctions.serializers.columns import BidColumns
 from auctions.services.bids import POSITIONS
@@ -23,13 +24,13 @@ from common.serializers import StrictModelSerializer, StrictSerializer
 
 
 class BidAmountField(MoneyField):
-    """A maximum: more than nothing, in whole cents. Unlike other amounts a text of zero is malformed (400), since the
-    form can say so."""
+    """A maximum: more than nothing, in whole cents, and at most what leaves room for a step and for fees. Unlike other
+    amounts a text of zero is malformed (400), since the form can say so."""
 
     positive: ClassVar[str] = r"^(?:[1-9][0-9]{0,9}(?:\.[0-9]{1,2})?|0\.(?:0[1-9]|[1-9][0-9]?))$"
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**({"min_value": "0.01"} | kwargs))
+        super().__init__(**({"min_value": "0.01", "max_value": MOST_AMOUNT} | kwargs))
         self.pattern = self.positive
         self._enforced = compile_pattern(self.positive)
 

@@ -8,7 +8,8 @@ from common.serializers import StrictModelSerializer, StrictSerializer
 
 
 class IncrementTierSerializer(StrictSerializer):
-    """The step that holds for prices up to `up_to` (inclusive; null in the last tier)."""
+    """The step that holds for prices up to `up_to` (inclusive; null in the last tier); at most 1,000,000.00, else 422
+    `step_too_large`."""
 
     up_to = MoneyField(min_value="0.01", allow_null=True)
     step = MoneyField(min_value="0.01")

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auctions.increments import MOST_AMOUNT, MOST_STEP
 from auctions.models import Auction, AuctionBidder, AuctionEvent, AuctionLogEntry, Bid, Order
 from auctions.services.auctions import pause_auction
 from auctions.services.bids import AuctionEnded, BidAnswer, BidTooLow, _standing, place_bid
@@ -162,7 +163,30 @@ def test_amounts_that_are_none_are_malformed(client: APIClient, auction: Auction
 
 def test_the_smallest_and_the_largest_amount_are_well_formed(client: APIClient, auction: Auction) -> None:
     assert refused(client.post(path(auction), {"amount": "0.01"})) == (409, "bid_too_low")
-    assert client.post(path(auction), {"amount": "9999999999.99"}).status_code == 201
+    assert client.post(path(auction), {"amount": str(MOST_AMOUNT)}).status_code == 201
+
+
+@pytest.mark.parametrize("amount", ["1000000000.00", "9999999999.99", 1000000000, 9999999999.99])
+def test_an_amount_whose_next_step_would_not_fit_is_refused(client: APIClient, auction: Auction, amount: Any) -> None:
+    answer = client.post(path(auction), {"amount": amount})
+    expected = (422, "out_of_range") if isinstance(amount, str) else (400, "max_value")
+    assert refused(answer) == expected
+    assert str(MOST_AMOUNT) in error(answer)["detail"]
+    assert not Bid.objects.exists()
+
+
+@pytest.mark.parametrize("step", [None, MOST_STEP])
+def test_the_largest_amounts_and_the_largest_step_fit_together(
+    client: APIClient, as_user: Any, step: Decimal | None
+) -> None:
+    """The event of the second bid holds the price and the step above it."""
+    auction = AuctionFactory(increments=step and [{"up_to": None, "step": str(step)}])
+    for bidder in (client, as_user(BidderFactory())):
+        assert bidder.post(path(auction), {"amount": str(MOST_AMOUNT)}).status_code == 201
+    auction.refresh_from_db()
+    assert (auction.price, auction.min_next) == (MOST_AMOUNT, MOST_AMOUNT + (step or 500))
+    assert auction.events.latest("seq").min_next == auction.min_next
+    assert closed(auction).status == "sold"
 
 
 def test_refusals_come_in_their_order(as_user: Any) -> None:

@@ -62,6 +62,8 @@ def test_the_list_is_by_name_at_one_price(
         ([{"up_to": "9", "step": "2"}, {"up_to": None, "step": "1"}], "steps_falling", "tiers.1.step"),
         ([{"up_to": None, "step": "1"}, {"up_to": None, "step": "1"}], "open_tier_not_last", "tiers.0.up_to"),
         ([*TIERS[:1], *TIERS], "tiers_not_rising", "tiers.1.up_to"),
+        ([{"up_to": None, "step": "9999999999.99"}], "step_too_large", "tiers.0.step"),
+        ([TIERS[0], {"up_to": None, "step": 1000000.01}], "step_too_large", "tiers.1.step"),
     ],
 )
 def test_steps_that_no_auction_may_use_are_422_with_their_place(

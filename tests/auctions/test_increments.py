@@ -15,6 +15,7 @@ from auctions.models.auctions import tiers_of
 from auctions.tiers import MOST_TIERS
 
 CENTS = st.integers(1, 10**9).map(lambda cents: Decimal(cents).scaleb(-2))
+STEPS = st.integers(1, 10**8).map(lambda cents: Decimal(cents).scaleb(-2))
 
 
 def tiers(*rows: tuple[str | None, str]) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def found(*rows: tuple[str | None, str]) -> list[tuple[str, int, str | None]]:
 
 def test_the_tables_to_begin_with_pass() -> None:
     assert validate(DEFAULT_TIERS) == validate(EBAY_TIERS) == []
-    assert found((None, "5.00")) == []
+    assert found((None, "5.00")) == found((None, "1000000.00")) == []
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,8 @@ def test_the_tables_to_begin_with_pass() -> None:
         ((("10", "-1"), (None, "1")), [("step_not_positive", 0, "step")]),
         ((("10.001", "1"), (None, "1")), [("too_many_decimals", 0, "up_to")]),
         ((("10", "0.125"), (None, "1")), [("too_many_decimals", 0, "step")]),
+        ((("10", "1"), (None, "1000000.01")), [("step_too_large", 1, "step")]),
+        (((None, "9999999999.99"),), [("step_too_large", 0, "step")]),
         ((), [("no_tiers", None, None)]),
     ],
 )
@@ -65,7 +68,7 @@ def test_a_table_has_an_end() -> None:
     assert found(*rows, ("99", "1"), (None, "1")) == [("too_many_tiers", None, None)]
 
 
-@given(st.lists(st.tuples(CENTS, CENTS), max_size=49), CENTS)
+@given(st.lists(st.tuples(CENTS, STEPS), max_size=49), STEPS)
 def test_every_table_that_passes_gives_each_price_its_step(rows: list[tuple[Decimal, Decimal]], last: Decimal) -> None:
     """A table in order passes, and the rules of bidding find a step in it on both sides of every border."""
     borders = sorted({border for border, _ in rows})
