@@ -257,7 +257,7 @@ def test_a_mechanic_has_one_clock() -> None:
 
 @pytest.mark.postgres
 def test_without_the_constraint_a_mechanic_has_many() -> None:
-    """The control: tickets have no lock in common."""
+    """The control: nothing else asks, though they wait for each other at the mechanic's row."""
     (constraint,) = [each for each in TimeEntry._meta.constraints if each.name == "time_entry_one_open"]
     with connection.schema_editor() as editor:
         editor.remove_constraint(TimeEntry, constraint)

@@ -11,7 +11,7 @@ from django.db.models.functions import Greatest
 from accounts.models import User
 from common.errors import Conflict, Forbidden
 from workshop.models import Job, Mechanic, ServiceTicket, TimeEntry
-from workshop.services.mechanics import mechanic_of
+from workshop.services.mechanics import lock_mechanic, mechanic_of
 from workshop.services.states import State, Status, lock_job, move_job, move_ticket, require_editable
 
 
@@ -99,7 +99,10 @@ def stop_clocks(
 
 
 def _start(mechanic: Mechanic, job: Job, *, now: datetime) -> TimeEntry:
-    """The constraint decides: clocks of one mechanic on two tickets have no lock in common."""
+    """Under the mechanic's lock: who is made inactive meanwhile could not stop the clock any more. That there is one
+    clock is decided by the constraint."""
+    if lock_mechanic(mechanic.pk) is None:
+        raise NotOnTheTicket
     try:
         with transaction.atomic():
             return TimeEntry.objects.create(mechanic=mechanic, job=job, started_at=now)

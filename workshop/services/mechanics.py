@@ -48,6 +48,12 @@ def mechanic_of(user: User) -> Mechanic | None:
     return Mechanic.objects.filter(user_id=user.pk, active=True).first()
 
 
+def lock_mechanic(mechanic_id: int) -> Mechanic | None:
+    """The mechanic's row, locked after its ticket; None when somebody made it inactive or deleted it meanwhile."""
+    locked = Mechanic.objects.select_for_update(of=("self",), no_key=True)
+    return locked.filter(pk=mechanic_id, active=True).first()
+
+
 def vehicles_in_work(user: User) -> list[int]:
     """The ids of the vehicles of open tickets that the user works on: a hook of `cars.access`. One query."""
     tickets = ServiceTicket.objects.filter(
