@@ -69,21 +69,26 @@ class FeeSchedule(TimestampedModel):
         return self.name
 
 
-# The buyer cannot pay what the house has not named yet.
-_AWAITS_QUOTE = Q(invoice=None, transport_orders__status="quote_requested")
-
-
 class OrderQuerySet(OfPartiesQuerySet):
     """Orders as their viewers see them, and as time finds them."""
 
     def live(self) -> OrderQuerySet:
         return self.exclude(status__in=DEAD_ORDER)
 
+    def awaiting_quote(self) -> OrderQuerySet:
+        """Nobody is late who cannot pay what the house has not named yet. Only the first transport of an order stops
+        the clock: who takes one back and asks again would never be late."""
+        asked = self.filter(invoice=None, transport_orders__status="quote_requested")
+        return asked.exclude(transport_orders__status="cancelled")
+
     def due_to_be_overdue(self, now: datetime) -> OrderQuerySet:
-        return self.filter(status="awaiting_payment", payment_due_at__lte=now).exclude(_AWAITS_QUOTE)
+        return self.filter(status="awaiting_payment", payment_due_at__lte=now)._not_waiting()
 
     def due_to_default(self, now: datetime) -> OrderQuerySet:
-        return self.filter(status="overdue", default_at__lte=now).exclude(_AWAITS_QUOTE)
+        return self.filter(status="overdue", default_at__lte=now)._not_waiting()
+
+    def _not_waiting(self) -> OrderQuerySet:
+        return self.exclude(pk__in=Order.objects.awaiting_quote().values("pk"))
 
 
 class Order(TimestampedModel):

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import User
-from auctions.models import Invoice, Order, Payment, SettlementEvent, TitleTransfer, TransportOrder
+from auctions.models import Invoice, Order, Payment, SettlementEvent, TitleTransfer
 from auctions.models.orders import UNPAID_ORDER
 from auctions.services.balances import Account, credit_invoice, lock_account, settle
 from auctions.services.gate_passes import (
@@ -222,7 +222,7 @@ def chase_orders(*, now: datetime) -> SweepResult:
 def _become_overdue(order_id: int, *, now: datetime) -> bool:
     account = lock_account(order_id)
     order = account.order
-    if order.status != Status.AWAITING_PAYMENT or order.payment_due_at > now or _awaits_quote(account):
+    if order.status != Status.AWAITING_PAYMENT or order.payment_due_at > now or _awaits_quote(order):
         return False
     move(order, Status.OVERDUE, actor=None, now=now, details={"default_at": order.default_at.isoformat()})
     if account.invoice is not None:
@@ -235,7 +235,7 @@ def _default(order_id: int, *, now: datetime) -> bool:
     """What was paid in part stays as the buyer's credit, for finance to decide on."""
     account = lock_account(order_id)
     order = account.order
-    if order.status != Status.OVERDUE or order.default_at > now or _awaits_quote(account) or under_way(order) > 0:
+    if order.status != Status.OVERDUE or order.default_at > now or _awaits_quote(order) or under_way(order) > 0:
         return False
     reason = "It was not paid."
     move(order, Status.DEFAULTED, actor=None, now=now, reason=reason)
@@ -245,10 +245,9 @@ def _default(order_id: int, *, now: datetime) -> bool:
     return True
 
 
-def _awaits_quote(account: Account) -> bool:
+def _awaits_quote(order: Order) -> bool:
     """As the querysets of the sweeps say it: the buyer cannot pay yet."""
-    asked = account.order.transport_orders.filter(status=TransportOrder.Status.QUOTE_REQUESTED)
-    return account.invoice is None and asked.exists()
+    return Order.objects.awaiting_quote().filter(pk=order.pk).exists()
 
 
 def _unpaid_invoices(now: datetime) -> QuerySet[Invoice]:

@@ -92,7 +92,8 @@ class TransportBooked(Conflict):
 
 @transaction.atomic
 def request_transport(*, order_id: int, delivery_address: str, actor: User, now: datetime) -> TransportOrder:
-    """The buyer asks what it costs. Raises UnknownOrder (422), DeliveryDecided, TransportExists (409)."""
+    """The buyer asks what it costs. Nobody is late meanwhile, the first time (`OrderQuerySet.awaiting_quote`). Raises
+    UnknownOrder (422), DeliveryDecided, TransportExists (409)."""
     order = _lock_own_order(order_id, actor)
     _require_undecided(order)
     present = TransportOrder.objects.filter(order=order).exclude(status=Status.CANCELLED).first()
@@ -147,21 +148,21 @@ def quote_transport(
     pickup_on: date | None = None,
     delivery_on: date | None = None,
 ) -> TransportOrder:
-    """Name the price, also another one until it is booked; the first one, which the buyer waited for, leaves a day to
-    pay at least. Raises NotFound, InvalidTransition, DeliveryDecided, DeliveryBeforePickup (422)."""
+    """Name the price, also another one until it is booked; the first one of an order, which the buyer waited for,
+    leaves a day to pay at least. Raises NotFound, InvalidTransition, DeliveryDecided, DeliveryBeforePickup (422)."""
     order, transport = _lock_transport(transport_id)
     check_transition(current=transport.status, to=Status.QUOTED, allowed=TRANSPORT_MOVES)
     _require_undecided(order)
     if pickup_on is not None and delivery_on is not None and delivery_on < pickup_on:
         raise DeliveryBeforePickup(attr="delivery_on")
-    _end_wait(order, transport, now=now)
+    _end_wait(order, now=now)
     dates: dict[str, Any] = {"pickup_on": pickup_on, "delivery_on": delivery_on}
     return _step(transport, Status.QUOTED, actor=actor, now=now, quoted_price=quoted_price, **dates)
 
 
-def _end_wait(order: Order, transport: TransportOrder, *, now: datetime) -> None:
-    """Nobody is late while the house owes the answer (`due_to_be_overdue`); from now on time counts again."""
-    if transport.status == Status.QUOTE_REQUESTED and not Invoice.objects.filter(order=order).exists():
+def _end_wait(order: Order, *, now: datetime) -> None:
+    """The house answers a locked order; if time stood still for that, it counts again from now on."""
+    if Order.objects.awaiting_quote().filter(pk=order.pk).exists():
         leave_time_to_pay(order, now=now)
 
 
@@ -266,7 +267,7 @@ def cancel_transport(*, transport_id: int, actor: User, now: datetime, reason: s
     check_transition(current=transport.status, to=Status.CANCELLED, allowed=TRANSPORT_MOVES)
     if transport.status in NOT_BOOKED:
         if actor.pk != account.order.buyer_id:
-            _end_wait(account.order, transport, now=now)
+            _end_wait(account.order, now=now)
         return _step(transport, Status.CANCELLED, actor=actor, now=now, reason=reason)
     if not actor.has_perm(ARRANGE):
         raise TransportBooked

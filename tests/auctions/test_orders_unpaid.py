@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from auctions import tasks
 from auctions.models import CreditNote, Listing, Order, SettlementEvent
-from auctions.services import orders
+from auctions.services import orders, transport
 from auctions.services.invoicing import invoice_order
 from auctions.services.orders import chase_orders
 from common.sweeps import SweepResult
 from tests.auctions.factories import OrderFactory, PaymentFactory
 from tests.auctions.orders import TOTAL, invoice_of, invoiced_order, paid_order, pay, reread
 from tests.auctions.test_orders import transport_of
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +80,42 @@ def test_nobody_is_late_who_waits_for_a_quote(now: datetime, status: str, transp
     assert reread(order).status == ("defaulted" if is_late else status)
 
 
+@pytest.mark.parametrize("status", ["awaiting_payment", "overdue"])
+def test_who_asks_for_another_quote_is_late_all_the_same(now: datetime, status: str) -> None:
+    order = OrderFactory(status=status, payment_due_at=now - SECOND, default_at=now)
+    transport_of(order, status="cancelled")
+    transport_of(order)
+    chase_orders(now=now)
+    assert reread(order).status == "defaulted"
+
+
+def test_one_who_asks_again_holds_nobody_else_up(now: datetime) -> None:
+    again, waiting = OrderFactory.create_batch(2, payment_due_at=now, default_at=now + SECOND)
+    transport_of(again, status="cancelled")
+    for order in (again, waiting):
+        transport_of(order)
+    chase_orders(now=now)
+    assert (reread(again).status, reread(waiting).status) == ("overdue", "awaiting_payment")
+
+
+def test_nobody_puts_the_default_off_for_ever(now: datetime) -> None:
+    """By asking for a quote, taking it back once it is there, and asking again, each day."""
+    order = OrderFactory(payment_due_at=now + timedelta(hours=1), default_at=now + timedelta(days=2))
+    facts: dict[str, Any] = {"order_id": order.pk, "delivery_address": "1 Main Street", "actor": order.buyer}
+    days = 0
+    while reread(order).status != "defaulted" and days < 30:
+        asked_at = now + timedelta(days=days)
+        asked = transport.request_transport(**facts, now=asked_at)
+        chase_orders(now=asked_at + timedelta(hours=20))
+        if reread(order).status != "defaulted":
+            answer: dict[str, Any] = {"transport_id": asked.pk, "now": asked_at + timedelta(hours=21)}
+            transport.quote_transport(**answer, quoted_price=Decimal(450), actor=UserFactory())
+            transport.cancel_transport(**answer, actor=order.buyer)
+        days += 1
+    # The first wait cost less than a day, for which there was one more.
+    assert days == 4
+
+
 def test_whose_transport_was_asked_for_at_the_last_moment_is_not_late(now: datetime) -> None:
     """The sweep had chosen the order before; under the lock it looks again."""
     order = OrderFactory(payment_due_at=now, default_at=now)
@@ -86,6 +123,9 @@ def test_whose_transport_was_asked_for_at_the_last_moment_is_not_late(now: datet
     assert not orders._become_overdue(order.pk, now=now)
     Order.objects.update(status="overdue")
     assert not orders._default(order.pk, now=now)
+    order.transport_orders.update(status="cancelled")
+    transport_of(order)
+    assert orders._default(order.pk, now=now)
 
 
 def test_an_invoice_of_an_overdue_order_becomes_overdue_too(now: datetime) -> None:

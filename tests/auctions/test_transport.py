@@ -211,6 +211,20 @@ def test_another_quote_and_ones_own_change_of_mind_leave_no_more_time(
     assert order.payment_due_at == late
 
 
+@pytest.mark.parametrize("first", ["quote_requested", "quoted"])
+@pytest.mark.parametrize("step", ["quote", "cancel"])
+def test_only_the_first_transport_leaves_a_day_to_pay(
+    client: APIClient, finance_client: APIClient, order: Order, first: str, step: str
+) -> None:
+    """Else a buyer would ask again and again, and never be late."""
+    assert post(client, transport_of(order, first), "cancel").status_code == 200
+    again, late = transport_of(order), timezone.now() - timedelta(days=1)
+    Order.objects.filter(pk=order.pk).update(payment_due_at=late, default_at=late + timedelta(days=7))
+    assert post(finance_client, again, step).status_code == 200
+    order.refresh_from_db()
+    assert (order.payment_due_at, order.default_at) == (late, late + timedelta(days=7))
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
