@@ -1,21 +1,30 @@
-"""A worker's connection to its queue, when Redis is lost while a message is at work; all as Celery's worker does it."""
+"""A worker's connection to its queue: Redis is lost while a message is at work, all as Celery's worker does it; and
+messages in files are whole when they are seen."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kombu import Connection, Consumer, Message, Producer, Queue
 from kombu.asynchronous import Hub
 from kombu.common import ignore_errors
 from kombu.log import get_logger
+from kombu.transport import filesystem
 from kombu.transport.redis import Transport as StockTransport
 
-from config.broker import Transport
+from config import broker
+from config.broker import FileTransport, Transport
 from tests.common.redis_server import RedisServer, running_redis
 
-pytestmark = pytest.mark.redis
-URLS = {"redis": "redis://localhost", "rediss": "rediss://localhost", "sentinel": "sentinel://localhost:26379"}
+URLS = {
+    "redis": "redis://localhost",
+    "rediss": "rediss://localhost",
+    "sentinel": "sentinel://localhost:26379",
+    "filesystem": "filesystem://localhost",
+}
 
 
 @pytest.fixture
@@ -45,6 +54,7 @@ def lose(connection: Connection) -> None:
     ignore_errors(connection, connection.close)
 
 
+@pytest.mark.redis
 def test_a_worker_lets_go_of_what_it_holds(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     connection, message = at_work(server, Transport)
     server.stop()
@@ -53,6 +63,7 @@ def test_a_worker_lets_go_of_what_it_holds(server: RedisServer, caplog: pytest.L
     assert "Couldn't ack" in caplog.text
 
 
+@pytest.mark.redis
 def test_without_the_mending_it_would_end(server: RedisServer) -> None:
     connection, message = at_work(server, StockTransport)
     server.stop()
@@ -67,3 +78,42 @@ def test_the_project_uses_it(scheme: str) -> None:
     transport = Connection(URLS[scheme]).get_transport_cls()
     assert transport.__module__ == "config.broker"
     assert transport.Channel.__module__ == "config.broker"
+
+
+def put_into_files(folder: Path, transport: type[filesystem.Transport]) -> None:
+    options = {"data_folder_in": str(folder), "data_folder_out": str(folder), "control_folder": str(folder / "control")}
+    with Connection("filesystem://localhost", transport=transport, transport_options=options) as connection:
+        connection.SimpleQueue(folder.name).put("a job")  # Kombu remembers in the process which queues it has made.
+
+
+def visible(folder: Path) -> list[str]:
+    """What a worker would take at this moment."""
+    return [file.read_text() for file in sorted(folder.glob("*.msg"))]
+
+
+def test_a_message_in_a_file_is_whole_when_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before: list[list[str]] = []
+
+    def replace(unfinished: Path, whole: Path) -> None:
+        before.append(visible(tmp_path))
+        unfinished.rename(whole)
+
+    monkeypatch.setattr(broker.os, "replace", replace)
+    put_into_files(tmp_path, FileTransport)
+    assert before == [[]]
+    (text,) = visible(tmp_path)
+    assert json.loads(text)["content-encoding"] == "utf-8"
+
+
+def test_without_the_mending_it_is_empty_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(filesystem, "lock", lambda *_: seen.append(visible(tmp_path)))
+    put_into_files(tmp_path, filesystem.Transport)
+    assert [""] in seen
+
+
+def test_an_exchange_that_is_being_written_down_has_no_listeners_yet(tmp_path: Path) -> None:
+    options = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path), "control_folder": str(tmp_path)}
+    (tmp_path / "news.exchange").touch()
+    with Connection("filesystem://localhost", transport=FileTransport, transport_options=options) as connection:
+        assert connection.default_channel.get_table("news") == []

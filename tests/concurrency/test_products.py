@@ -16,7 +16,7 @@ from cars.sync.providers.base import Record
 from cars.sync.statements import Statements, Values
 from cars.sync.upsert import PageWriter
 from common.errors import NotFound
-from tests.concurrency.race import race
+from tests.concurrency.race import errors, race
 from tests.concurrency.test_sync import _until_somebody_waits
 from tests.factories import UserFactory
 from tests.workshop.factories import PartFactory, ProductFactory
@@ -60,7 +60,7 @@ def test_without_the_lock_only_the_constraint_is_left(monkeypatch: pytest.Monkey
     """The control."""
     everybody_reads(monkeypatch)
     results = adopted_by_many(ProductFactory(sku="S"))
-    assert sum(isinstance(result, IntegrityError) for result in results) == AT_ONCE - 1
+    assert errors(results) == [IntegrityError] * (AT_ONCE - 1)
 
 
 def proposed() -> PriceProposal:

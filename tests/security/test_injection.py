@@ -74,9 +74,14 @@ def test_an_injection_is_answered_like_any_text(
 
     def ask(text: str) -> int:
         path = operation.path.format(**facts | ({parameter: quote(text, safe="")} if place == "path" else {}))
+        given = {parameter: text} if place == "query" else None
         started = time.monotonic()
-        status = client.get(path, {parameter: text} if place == "query" else None).status_code
-        assert time.monotonic() - started < SLEEP_S, text
+        status = client.get(path, given).status_code
+        took = time.monotonic() - started
+        if took >= SLEEP_S:  # The machine may stop once for so long; a sleep that was carried out is so every time.
+            client.get(path, given)
+            took = min(took, time.monotonic() - started - took)
+        assert took < SLEEP_S, text
         return int(status)
 
     usual = ask(BENIGN)
