@@ -50,13 +50,13 @@ class SentinelTransport(redis.SentinelTransport):
 
 
 class FileChannel(filesystem.Channel):
-    def _put(self, queue: str, message: Any, **_: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override] # Its bases' stubs differ.
         """Raises ChannelError when the folder takes no more."""
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         whole = Path(self.data_folder_out, name)
         unfinished = whole.with_name(f".{name}.new")
         try:
-            unfinished.write_text(dumps(message))
+            unfinished.write_text(dumps(payload))
             os.replace(unfinished, whole)  # noqa: PTH105 - the moment that a test looks at
         except OSError as error:
             raise ChannelError(f"Cannot add {name} to the queue.") from error
