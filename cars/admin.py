@@ -83,10 +83,6 @@ class CarAdmin(ImportMixin, ExportMixin, SimpleHistoryAdmin, StaffAdmin):
     def delete_model(self, request: HttpRequest, obj: Car) -> None:
         registry.delete_car(car=obj, actor=user_of(request))
 
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        for car in queryset:
-            registry.delete_car(car=car, actor=user_of(request))
-
     def has_import_permission(self, request: HttpRequest) -> bool:
         return self.has_add_permission(request) and self.has_change_permission(request)
 

@@ -14,7 +14,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+
+from tests.ports import free_port
 
 START_TIMEOUT_S = 30
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -119,6 +120,9 @@ def _empty_shared_cache() -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of the installed browser; tests that use it are marked `browser`."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=60_000)  # A page waits for browser, stream and server together.
     path = _first_program(BROWSERS)
     assert path is not None
     return path
@@ -274,9 +278,7 @@ def _redis_programs() -> Iterable[str]:
 
 def _start_redis(services: Services, program: str) -> str:
     """On loopback behind a password: Celery, the cache and the client spell socket addresses differently."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     password = secrets.token_hex(16)
     folder = services.folder("redis")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--requirepass", password]

@@ -62,7 +62,7 @@ def _export(owner: User, kind: str = "cars") -> dict[str, Any]:
     export = Export.objects.create(
         owner=owner, kind=kind, status=Export.Status.READY, file_name=f"{kind}.csv", finished_at=now, expires_at=now
     )
-    Export.objects.filter(pk=export.pk).update(expires_at=now.replace(year=now.year + 1))
+    Export.objects.filter(pk=export.pk).update(expires_at=now + timedelta(days=365))
     Path(settings.EXPORT_FOLDER).mkdir(parents=True, exist_ok=True)
     (Path(settings.EXPORT_FOLDER) / f"{export.pk}.{export.attempts}.csv").write_text("make\r\n")
     return {"id": str(export.pk)}

@@ -19,7 +19,8 @@ class Offer(TimestampedModel):
     it answers; `round` counts them. Amounts never change.
 
     Kinds: `pre_auction`, a buyer's before the bidding; `if_bid`, the highest bid of an auction that missed its reserve,
-    which binds its bidder; `second_chance`, the seller's to the next bidder when a sale came to nothing.
+    which binds its bidder; `second_chance`, the seller's to the next bidder when a sale came to nothing, or below the
+    reserve that bidder's to the seller.
     """
 
     class Kind(models.TextChoices):

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework.serializers import SerializerMethodField
 
 from auctions import bidding
+from auctions.increments import MOST_AMOUNT
 from auctions.models import Auction, AuctionBidder
 from auctions.serializers.columns import AuctionColumns
 from auctions.serializers.increments import IncrementTierSerializer
@@ -149,7 +150,7 @@ class CreateAuctionSerializer(StrictSerializer):
     max_extensions = StrictIntegerField(min_value=0, max_value=10_000, required=False, allow_null=True)
     hard_end = StrictDateTimeField(required=False, allow_null=True)
     under_reserve = StrictChoiceField(choices=Auction.UnderReserve.choices, required=False)
-    buy_now = MoneyField(min_value="0.01", required=False, allow_null=True)
+    buy_now = MoneyField(min_value="0.01", max_value=MOST_AMOUNT, required=False, allow_null=True)
 
 
 class CancelAuctionSerializer(StrictSerializer):

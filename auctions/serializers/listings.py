@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from accounts.models import User
 from auctions import bidding
+from auctions.increments import MOST_AMOUNT
 from auctions.models import (
     Auction,
     BodyType,
@@ -76,9 +77,9 @@ class ListingChangeSerializer(StrictSerializer):
     has_keys = StrictBooleanField(required=False)
     shares_history = StrictBooleanField(required=False)
     description = TextField(required=False, allow_blank=True)
-    starting_price = MoneyField(min_value="0.01", required=False, allow_null=True)
-    reserve_price = MoneyField(required=False, allow_null=True)
-    buy_now_price = MoneyField(required=False, allow_null=True)
+    starting_price = MoneyField(min_value="0.01", max_value=MOST_AMOUNT, required=False, allow_null=True)
+    reserve_price = MoneyField(max_value=MOST_AMOUNT, required=False, allow_null=True)
+    buy_now_price = MoneyField(max_value=MOST_AMOUNT, required=False, allow_null=True)
     currency = StrictCharField(max_length=3, min_length=3, pattern="^[A-Z]{3}$", required=False)
     location_address = NameField(max_length=200, required=False, allow_blank=True)
     location_city = NameField(max_length=100, required=False, allow_blank=True)

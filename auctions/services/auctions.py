@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from auctions import bidding
+from auctions.increments import MOST_AMOUNT
 from auctions.models import Auction, AuctionEvent, AuctionLogEntry, Listing
 from auctions.models.auctions import OPEN
 from auctions.models.listings import VIEW_LISTING
@@ -160,6 +161,9 @@ def _checked_start(listing: Listing, buy_now: Decimal | None) -> Decimal:
     if start is None or (reserve is not None and reserve < start):
         text = "The reserve must not be below the starting price."
         raise AuctionTermsRefused(text, code="reserve_below_start", attr="listing")
+    if max(start, reserve or start, buy_now or start) > MOST_AMOUNT:  # A listing from before there was a bound.
+        text = f"A price is at most {MOST_AMOUNT:,}."
+        raise AuctionTermsRefused(text, code="price_too_high", attr="listing")
     if buy_now is not None and buy_now < start:
         text = "The price to buy at once must not be below the starting price."
         raise AuctionTermsRefused(text, code="buy_now_below_start", attr="buy_now")

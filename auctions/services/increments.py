@@ -20,7 +20,7 @@ from common.errors import Conflict, NotFound, Unprocessable
 class BadIncrementTiers(Unprocessable):
     """Tiers that no auction may use. `code` and `attr` are those of the first finding, all are in `meta.findings`:
     `tiers_not_rising`, `open_tier_not_last`, `last_tier_not_open`, `step_not_positive`, `steps_falling`,
-    `too_many_decimals`, `no_tiers`, `too_many_tiers`."""
+    `step_too_large`, `too_many_decimals`, `no_tiers`, `too_many_tiers`."""
 
     code = "invalid_tiers"
 

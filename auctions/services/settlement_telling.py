@@ -242,6 +242,12 @@ def _offer_made(news: _OfferNews) -> Iterator[Message]:
         yield news.to_seller(OFFER_RECEIVED, "The highest bid is offered to you", body)
         body = f"The reserve was not met. Your bid binds you as an offer of {news.price()} to the seller.{until}"
         yield news.to_buyer(OFFER_MADE, "Your bid is now an offer", body)
+    elif offer.kind == Offer.Kind.SECOND_CHANCE and offer.made_by == Offer.Party.BUYER:
+        body = f"The sale came to nothing. The next bidder said {news.price()}, below your reserve: you decide.{until}"
+        yield news.to_seller(OFFER_RECEIVED, "The next bid is offered to you", body)
+        body = f"The sale to another bidder came to nothing. Your bid of {news.price()} is proposed to the seller, and "
+        body += f"buys it if the seller accepts. Until then you can withdraw it.{until}"
+        yield news.to_buyer(OFFER_MADE, "Your bid is an offer again", body)
     elif offer.kind == Offer.Kind.SECOND_CHANCE:
         body = f"The sale to another bidder came to nothing. You can have it for {news.price()}.{until}"
         yield news.to_buyer(OFFER_RECEIVED, "A second chance", body)

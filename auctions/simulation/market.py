@@ -26,7 +26,7 @@ from common import clock
 START, STEP = Decimal(1000), Decimal(100)
 RESERVE, BUY_NOW = Decimal(8000), Decimal(12_000)
 LIMITS = (None, None, Decimal(250_000), Decimal(20_000))  # By turns.
-GRACE_S = 15.0  # For the closer of the schedule, before the simulation closes by itself.
+GRACE_S = 60.0  # For the closer of the schedule, before the simulation closes by itself.
 MARK = "Simulation"
 
 

@@ -44,10 +44,11 @@ ROW = shown(
     },
 )
 RULES = (
-    "Tiers follow each other: `up_to` rises and is null in the last one alone; steps are positive and never smaller "
-    "than the one before. Otherwise 422 with the code of the first finding (`tiers_not_rising`, `open_tier_not_last`, "
-    "`last_tier_not_open`, `step_not_positive`, `steps_falling`), its place in `attr` and all of them in "
-    "`meta.findings`. A name that is taken is 409 `increment_table_exists`."
+    "Tiers follow each other: `up_to` rises and is null in the last one alone; steps are positive, never smaller "
+    "than the one before and at most 1,000,000.00. Otherwise 422 with the code of the first finding "
+    "(`tiers_not_rising`, `open_tier_not_last`, `last_tier_not_open`, `step_not_positive`, `steps_falling`, "
+    "`step_too_large`), its place in `attr` and all of them in `meta.findings`. A name "
+    "that is taken is 409 `increment_table_exists`."
 )
 
 

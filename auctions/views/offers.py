@@ -80,7 +80,8 @@ AMOUNT = sent("another amount", {"amount": "10250.00"})
     retrieve=extend_schema(
         summary="Read an offer",
         description="As buyer, as seller or as staff. An `if_bid` is the highest bid of an auction that missed its "
-        "reserve, a `second_chance` the seller's offer to the next bidder when a sale came to nothing.",
+        "reserve, a `second_chance` the seller's offer to the next bidder when a sale came to nothing; below the "
+        "reserve it is that bidder's to the seller (`made_by`).",
         examples=KINDS,
     ),
     create=extend_schema(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -86,13 +87,13 @@ def car_rows(user: User, number: int) -> None:
     OdometerReading.objects.create(vehicle=vehicle, value=10, unit="km", at=now, source="owner", actor=user)
     VinDecode.objects.create(
         vin=f"V{number}", provider="vpic", found=True, attributes={"make": "Volvo"}, fetched_at=now,
-        expires_at=now.replace(year=now.year + 1),
+        expires_at=now + timedelta(days=365),
     )  # fmt: skip
     run = SyncRun.objects.create(
         source="cars", provider="file", trigger="schedule", status="failed", finished_at=now, triggered_by=user
     )
     SyncIssue.objects.create(run=run, reason="year", raw="{}")
-    SyncSource.objects.create(name=f"source {number}", breaker_open_until=now.replace(year=now.year + 1))
+    SyncSource.objects.create(name=f"source {number}", breaker_open_until=now + timedelta(days=365))
     SyncSuppression.objects.create(source="cars", provider="file", external_id=str(number), created_by=user)
 
 
@@ -146,7 +147,7 @@ def auction_rows(user: User, number: int) -> None:
     auctions.SearchMatch.objects.create(search=search, listing=auction.listing)
     auctions.Upload.objects.create(
         listing=auction.listing, purpose="image", key=f"u{number}", filename="u.png", content_type="image/png",
-        max_size=1, created_by=user, expires_at=now.replace(year=now.year + 1),
+        max_size=1, created_by=user, expires_at=now + timedelta(days=365),
     )  # fmt: skip
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import User
 from cars.models import Car, SyncRun, SyncSource, SyncSuppression
@@ -107,7 +107,7 @@ def test_sync_now_queues_a_run_and_says_so(staff: Client) -> None:
 
 
 def test_an_open_breaker_is_closed_by_staff(staff: Client) -> None:
-    later = timezone.now().replace(year=2099)
+    later = datetime(2099, 1, 1, tzinfo=UTC)
     SyncSource.objects.update_or_create(name="cars", defaults={"breaker_open_until": later})
     staff.post(reverse("admin:cars_syncsource_changelist"), {"action": "reset_breaker", "_selected_action": ["cars"]})
     assert SyncSource.objects.get(name="cars").breaker_open_until is None

@@ -164,7 +164,9 @@ def refunds() -> Rows:
     for status in statuses(Refund):
         order = InvoiceFactory(order__status="paid", paid=1325).order
         done_at = timezone.now() if status == "done" else None
-        yield status, refund_of(PaymentFactory(order=order, status="succeeded"), status=status, done_at=done_at)
+        reserved = 5 if status in Refund.GOING_BACK else 0
+        payment = PaymentFactory(order=order, status="succeeded", refund_reserved=reserved)
+        yield status, refund_of(payment, status=status, done_at=done_at)
 
 
 def payouts() -> Rows:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auctions.increments import MOST_AMOUNT
 from auctions.models import Auction, Listing, ListingEvent
 from auctions.services import auctions
 from tests.auctions.factories import AuctionFactory, ListingFactory
@@ -105,6 +106,7 @@ def test_a_start_a_moment_ago_counts_as_now(client: APIClient, listing: Listing)
         ({"hard_end": "2020-01-01T00:00:00Z"}, (422, "hard_end_before_end", "hard_end")),
         ({"buy_now": "1500.00"}, (422, "buy_now_not_above_reserve", "buy_now")),
         ({"buy_now": "999.99"}, (422, "buy_now_below_start", "buy_now")),
+        ({"buy_now": "1000000000.00"}, (422, "out_of_range", "buy_now")),
         ({"increments": [{"up_to": "5", "step": "1"}]}, (422, "last_tier_not_open", "increments.0.up_to")),
         ({"increments": []}, (400, "empty", "increments.non_field_errors")),
         ({"increments": [{"up_to": None, "step": "0"}]}, (422, "out_of_range", "increments.0.step")),
@@ -147,6 +149,17 @@ def test_the_constraint_refuses_a_second_auction_whatever_the_listing_says(clien
     auction = AuctionFactory(listing=ListingFactory(seller=user))
     Listing.objects.filter(pk=auction.listing_id).update(status="active")
     assert refused(client.post(URL, terms(auction.listing))) == (409, "auction_exists", "listing")
+
+
+@pytest.mark.parametrize("name", ["starting_price", "reserve_price", "buy_now_price"])
+def test_a_listing_from_before_prices_had_a_bound_is_not_auctioned_above_it(
+    client: APIClient, listing: Listing, name: str
+) -> None:
+    prices = dict.fromkeys(("starting_price", "reserve_price", "buy_now_price")) | {"starting_price": 1000}
+    Listing.objects.filter(pk=listing.pk).update(**prices | {name: MOST_AMOUNT + 1})
+    assert refused(client.post(URL, terms(listing))) == (422, "price_too_high", "listing")
+    Listing.objects.filter(pk=listing.pk).update(**prices | {name: MOST_AMOUNT})
+    assert client.post(URL, terms(listing)).status_code == 201
 
 
 def test_other_constraints_are_not_taken_for_a_second_auction(user: User, listing: Listing) -> None:

@@ -217,6 +217,9 @@ def test_what_the_schema_does_not_allow_is_400(seller: APIClient, change: dict[s
         ({"year": 2100}, "year_too_far"),
         ({"make": "\ufdfa" * 128}, "name_too_long"),
         ({"starting_price": "0.00"}, "out_of_range"),
+        ({"starting_price": "1000000000.00"}, "out_of_range"),
+        ({"reserve_price": "1000000000.00"}, "out_of_range"),
+        ({"buy_now_price": "1000000000.00"}, "out_of_range"),
     ],
 )
 def test_what_makes_no_sense_is_422(seller: APIClient, change: dict[str, Any], code: str) -> None:

@@ -105,6 +105,11 @@ def test_a_counter_offer_is_told_once_to_the_one_who_decides_now():
             "second_chance", "seller",
             {BUYER: [("offer_received", "A second chance")], SELLER: [("offer_made", "Offered to the next bidder")]},
         ),
+        (
+            "second_chance", "buyer",
+            {BUYER: [("offer_made", "Your bid is an offer again")],
+             SELLER: [("offer_received", "The next bid is offered to you")]},
+        ),
     ],
 )  # fmt: skip
 def test_offers_that_nobody_typed_are_told_to_both(kind, made_by, expected):

@@ -6,7 +6,6 @@ import atexit
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ import httpx
 import psycopg
 import redis
 from psycopg.conninfo import make_conninfo
+
+from tests.ports import free_port
 
 T = TypeVar("T")
 _numbers = count()
@@ -113,7 +114,9 @@ class Platform:
                     return answer
             except httpx.TransportError:
                 pass
-            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            # Of a copy: a stand-in's thread may kill one meanwhile, which is then none that ended by itself.
+            ended = [name for name, process in list(self.processes.items()) if process.poll() is not None]
+            ended = [name for name in ended if name in self.processes]
             assert not ended, f"{ended} ended before {what}\n{self.logs()}"
             assert time.monotonic() < deadline, f"not within {within} s: {what}\n{self.logs()}"
             time.sleep(0.1)
@@ -125,7 +128,7 @@ def running_platform(
 ) -> Iterator[Platform]:
     """Answering; `commands` names the processes. Prepares the database, unless somebody did. Ends all, by force if need
     be."""
-    port = _free_port()
+    port = free_port()
     platform = Platform(
         url=f"http://127.0.0.1:{port}",
         folder=folder,
@@ -252,9 +255,3 @@ def migrate(url: str) -> None:
     environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=PREPARED_WITHIN_S)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

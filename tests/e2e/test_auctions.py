@@ -85,7 +85,7 @@ def test_a_car_is_sold_to_the_highest_bidder(platform: Platform, desk: Desk) -> 
     seller = verified(desk, "seller@example.com")
     ann, ben = bidder(desk, "ann@example.com"), bidder(desk, "ben@example.com")
     listing = listed_after_refusals(platform, desk, seller)
-    starts_at = datetime.now(UTC) + timedelta(seconds=5)
+    starts_at = datetime.now(UTC) + timedelta(seconds=15)
     terms = {
         "listing": listing,
         "starts_at": starts_at.isoformat(),

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 pytestmark = pytest.mark.slow
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody"
@@ -29,9 +31,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 @pytest.fixture
 def server() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """One process with one thread, by the project's gunicorn.conf.py."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--workers", "1", "--threads", "1", "--bind", f"127.0.0.1:{port}"]
     command = [sys.executable, "-m", "gunicorn", f"{__name__}:application", *options]
     process = subprocess.Popen(command, env=os.environ | {"FORECOURT_IGNORE_DOTENV": "1"}, stdout=subprocess.DEVNULL)

@@ -50,7 +50,7 @@ class Listener:
     def __init__(self, platform: Platform, auction: Auction) -> None:
         self.heard: list[Event] = []
         self._arguments = (platform.url, auction.pk)
-        self._thread = threading.Thread(target=self._listen)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         platform.until("the stream begins", lambda: self.heard, within=60)
 

@@ -167,12 +167,16 @@ def _parked(people: int) -> list[int]:
     """The ids of the drivers."""
     from django.utils import timezone
 
+    from tests.factories import UserFactory
     from tests.parking.factories import LotFactory, ReservationFactory
 
-    until, lot = timezone.now().replace(day=1) - timedelta(days=10), LotFactory()
-    spells = [until - timedelta(hours=3 * number) for number in range(people)]
-    times = [{"starts_at": end - timedelta(hours=2), "ends_at": end, "released_at": end} for end in spells]
-    return [ReservationFactory(lot=lot, status="completed", cost=6, **spell).user_id for spell in times]
+    now, lot, drivers = timezone.now(), LotFactory(), UserFactory.create_batch(people)
+    for number, driver in enumerate(drivers):
+        before = now.replace(day=1) - timedelta(days=10, hours=3 * number)
+        for end in (before, now):  # Another month may have begun when the reports are written.
+            times = {"starts_at": end - timedelta(hours=2), "ends_at": end, "released_at": end}
+            ReservationFactory(user=driver, lot=lot, status="completed", cost=6, **times)
+    return [driver.pk for driver in drivers]
 
 
 def _payout() -> dict[str, Any]:

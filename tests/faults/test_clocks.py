@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +14,7 @@ import pytest
 from tests.e2e.processes import ADMIN_EMAIL, SERVERS, Platform
 from tests.faults.load import PERSON
 from tests.faults.market import Market, bearer
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.redis, pytest.mark.xdist_group("faults")]
 OFF_S = 600
@@ -38,9 +38,7 @@ SELECT gen_random_uuid(), id, 'cars', '{}', 'running', 0, 0, '', '', 1, now() + 
 @contextmanager
 def server(platform: Platform, off_s: int) -> Iterator[httpx.Client]:
     """A second web server on the platform's data; a client that is signed in there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     name, url = f"web {off_s:+}", f"http://127.0.0.1:{port}"
     platform.start(
         name, [*SKEWED, str(off_s), "gunicorn", "config.wsgi", "--workers", "1", "--bind", f"127.0.0.1:{port}"]

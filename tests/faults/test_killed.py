@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -123,8 +123,9 @@ def test_a_monthly_report_whose_worker_is_killed_reaches_everybody_once(
 ) -> None:
     rows = "SELECT user_id, mail_status FROM accounts_notification WHERE kind = 'parking_report'"
     everybody, sent_before = len(market.parked), mails.count(REPORT)
-    with reporting(platform, database):
-        with telling_takes_time(database, "parking_report", seconds=0.1):
+    with ExitStack() as due:
+        with telling_takes_time(database, "parking_report", seconds=0.5):
+            due.enter_context(reporting(platform, database))
             platform.until("some are told", lambda: len(database.execute(rows).fetchall()) >= 5, within=180)
             platform.kill("worker")
             before = len(database.execute(rows).fetchall())

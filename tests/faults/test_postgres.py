@@ -74,7 +74,7 @@ def test_a_restart_under_load_loses_nothing_that_was_acknowledged(
         load.wait_for(100)
         cluster.stop(how)
         platform.until("the outage is seen", lambda: load.answers[503] >= 8, within=60)
-        assert httpx.get(f"{platform.url}/health").status_code == 200
+        assert httpx.get(f"{platform.url}/health", timeout=20).status_code == 200
         assert httpx.get(f"{platform.url}/health/detailed", timeout=20).status_code == 503
         cluster.start()
         started = time.monotonic()

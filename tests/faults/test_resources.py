@@ -86,6 +86,8 @@ def test_a_mail_waits_for_its_server_and_nothing_else_does(
     platform: Platform, client: httpx.Client, mails: MailServer, database: Any, witness: Callable[..., None]
 ) -> None:
     row = "SELECT mail_status, mail_attempts, mail_error FROM accounts_notification WHERE data->>'export' = %s"
+    under_way = "SELECT 1 FROM accounts_notification WHERE mail_status IN ('pending', 'sending')"
+    platform.until("no mail is under way", lambda: database.execute(under_way).fetchone() is None, within=180)
     before = mails.count(READY)
     mails.stop()
     try:

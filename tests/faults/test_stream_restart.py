@@ -34,7 +34,7 @@ class Follower:
         self.kinds: list[str] = []
         self._platform, self._auction = platform, auction
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
         self.wait_for(auction.event_seq)
 

@@ -153,7 +153,7 @@ def test_the_start_of_a_senseless_answer_is_kept_for_the_operator(parse: ParseSe
 
 @pytest.mark.fault("F9", "no byte from the third request on", expected="failed as `timeout`, the pages before are kept")
 def test_a_hanging_upstream_ends_the_run(parse: ParseServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "LONGEST_RUN_S", 1.0)
+    monkeypatch.setattr(engine, "LONGEST_RUN_S", 10.0)
     parse.faults.add(Fault.HANG, from_request=3)
     run = run_now()
     assert (run.status, run.reason, run.created) == ("failed", "timeout", 10)

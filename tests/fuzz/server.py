@@ -6,7 +6,6 @@ import atexit
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ import httpx
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+
+from tests.ports import free_port
 
 PASSWORD = secrets.token_urlsafe(24)
 START_TIMEOUT_S = 60
@@ -140,9 +141,7 @@ def _administer(server: str, statement: str) -> None:
 
 @contextmanager
 def _running(application: str, environment: dict[str, str], log: Path) -> Iterator[tuple[str, Path]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--no-control-socket",
         "--limit-request-line", "0",

@@ -20,6 +20,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.load import sign_in, write_load
 from tests.operations.conftest import NewDatabase, web_server
 from tests.operations.test_live_migration import read_load
+from tests.ports import free_port
 from tests.services import _as_nobody_special
 
 PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -49,9 +50,7 @@ logfile = {folder}/pgbouncer.log
 def pooler(primary: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Its port."""
     folder = tmp_path_factory.mktemp("pgbouncer")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     file = folder / "pgbouncer.ini"
     file.write_text(SETTINGS.format(sockets=primary.sockets, port=port, servers=SERVERS, folder=folder))
     process = subprocess.Popen([*_as_nobody_special(), str(PROGRAM), "-q", str(file)])

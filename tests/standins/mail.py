@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tests.ports import free_port
+
 
 class MailServer:
-    """`messages` are those that it has acknowledged. The port stays the same over `stop` and `start`."""
+    """`messages` are those that it has taken. The port stays the same over `stop` and `start`."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
         self.on_message: Callable[[str], object] = lambda message: None  # Called before it is acknowledged.
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._server: _Server | None = None
 
     @property
@@ -72,8 +71,8 @@ class _Handler(socketserver.StreamRequestHandler):
         owner = self.server.owner  # type: ignore[attr-defined]
         message = b"".join(lines).decode()
         owner.on_message(message)
-        self._say("250 taken")
         owner.messages.append(message)
+        self._say("250 taken")
 
     def _say(self, text: str) -> None:
         self.wfile.write(text.encode() + b"\r\n")
