@@ -70,6 +70,11 @@ def test_input_cannot_forge_a_line(log: Any, written: Callable[[], list[str]], t
         assert json.loads(line)["event"] == text
 
 
+def test_a_line_costs_no_more_than_its_length(log: Any, written: Callable[[], list[str]]) -> None:
+    log.info("a-" * 100_000)  # As an address of hyphens in `Host`; by the square it would take minutes.
+    assert len(json.loads(written()[0])["event"]) == 200_000
+
+
 def test_half_a_character_leaves_a_line_that_can_be_read() -> None:
     record = logging.LogRecord("under.test", logging.INFO, __file__, 1, "%s", ("\ud800",), None)
     line = formatter().format(record)
@@ -102,6 +107,7 @@ def test_fields_named_like_secrets_are_blotted_out(log: Any, written: Callable[[
         ("GET /x?token=hunter2&a=1", "hunter2"),
         ("https://s3/x?X-Amz-Signature=hunter2", "hunter2"),
         ("password=hunter2", "hunter2"),
+        ("?my-reset_token=hunter2", "hunter2"),
     ],
 )
 def test_texts_that_look_like_secrets_are_blotted_out(written: Callable[[], list[str]], text: str, secret: str) -> None:
