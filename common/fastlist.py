@@ -14,11 +14,11 @@ whatever else is asked of it: a statement that was made for one caller can hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -37,8 +37,21 @@ from common.rowjson import columns_of, conditional_of, row_object
 from common.views import ListMixin
 
 MAX_PLANS = 256  # Compiled statements of a process; when there are more shapes, it starts over.
+Key = TypeVar("Key")
+Made = TypeVar("Made")
 _plans: dict[tuple[Any, ...], Plan | None] = {}
 _orders: dict[tuple[Any, ...], list[SortTerm]] = {}
+
+
+def _kept(memory: dict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
+    """What was made for the key, from a memory that another thread may empty at any moment."""
+    try:
+        return memory[key]
+    except KeyError:
+        if len(memory) >= MAX_PLANS:
+            memory.clear()
+        made = memory[key] = make()
+        return made
 
 
 class FastListMixin(ListMixin):
@@ -138,11 +151,7 @@ def _sort_terms(view: Any, values: dict[str, Any]) -> list[SortTerm]:
     model, filters = view.queryset.model, _filters_of(view)
     fixed = {name: value for name, value in values.items() if not _slots(filters[name], model, value)}
     key = (type(view), *fixed.items())
-    if key not in _orders:
-        if len(_orders) >= MAX_PLANS:
-            _orders.clear()
-        _orders[key] = sort_terms(_filtered(view, view.get_queryset(), fixed))
-    return _orders[key]
+    return _kept(_orders, key, lambda: sort_terms(_filtered(view, view.get_queryset(), fixed)))
 
 
 def _filtered(view: Any, queryset: QuerySet[Any], values: dict[str, Any]) -> QuerySet[Any]:
@@ -186,11 +195,7 @@ class Shape:
 
     def plan(self) -> Plan | None:
         """The statement; None when the ORM sees that no row can match."""
-        if self.key not in _plans:
-            if len(_plans) >= MAX_PLANS:
-                _plans.clear()
-            _plans[self.key] = self._compile()
-        return _plans[self.key]
+        return _kept(_plans, self.key, self._compile)
 
     def _compile(self) -> Plan | None:
         """Two sets of stand-ins have to give the same statement with the same constants. Otherwise a constant happened

@@ -245,12 +245,12 @@ def _bury(run: SyncRun, state: SyncSource, *, now: datetime) -> bool:
 
 
 def _replace_dead_run(source: str, *, now: datetime) -> None:
-    """Bury a dead run and queue one for those who wait for it. Its failure counts, so a run that kills its worker each
+    """Bury a dead run and queue one for those who wait for it, unless they had cancelled it. Its failure counts, so a run that kills its worker each
     time ends with an open breaker."""
     with transaction.atomic():
         state = lock_source(source)
         for run in _dead_runs().filter(source=source):
-            if _bury(run, state, now=now) and source in SOURCES:
+            if _bury(run, state, now=now) and source in SOURCES and run.cancel_requested_at is None:
                 again = request_run(source=source, trigger=run.trigger, user=run.triggered_by, full=run.full, now=now)
                 again.run.joined_by.set(run.joined_by.all())
 

@@ -114,6 +114,21 @@ def test_both_paths_hand_over_to_the_cursor_alike(
     assert b"cursor=" in both(client, "limit=2&page=2")[0].content
 
 
+def test_statements_may_be_forgotten_at_any_moment(
+    client: APIClient, cars: list[Car], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Emptied(dict[Any, Any]):
+        """By another thread, whenever something was put in."""
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            pass
+
+    monkeypatch.setattr(fastlist, "_plans", Emptied())
+    monkeypatch.setattr(fastlist, "_orders", Emptied())
+    fast, plain = both(client, "ordering=-year&limit=2")
+    assert same(fast, plain)
+
+
 @pytest.mark.parametrize("query", ["yaer=1", "year=x", "year=2000&year=2000", "page=1&skip=1", "cursor=nx", "limit=0"])
 def test_both_paths_refuse_alike(client: APIClient, query: str) -> None:
     fast, plain = both(client, query)

@@ -154,6 +154,15 @@ def test_the_sweep_replaces_a_dead_run_for_those_who_wait(user: User, other_user
     assert list(successor.joined_by.all()) == [other_user]
 
 
+def test_a_dead_run_that_was_to_be_cancelled_is_not_replaced(user: User) -> None:
+    dead = ask(user=user).run
+    runs.claim(dead.pk, now=timezone.now())
+    runs.cancel_run(run=dead, now=timezone.now())
+    kill(dead)
+    runs.sweep(now=timezone.now())
+    assert [(run.pk, run.status) for run in SyncRun.objects.all()] == [(dead.pk, "abandoned")]
+
+
 def test_a_living_run_is_left_alone(db: None) -> None:
     run = ask().run
     runs.claim(run.pk, now=timezone.now())
