@@ -245,8 +245,8 @@ def _bury(run: SyncRun, state: SyncSource, *, now: datetime) -> bool:
 
 
 def _replace_dead_run(source: str, *, now: datetime) -> None:
-    """Bury a dead run and queue one for those who wait for it, unless they had cancelled it. Its failure counts, so a run that kills its worker each
-    time ends with an open breaker."""
+    """Bury a dead run and queue one for those who wait for it, unless it was to be cancelled. Its failure counts, so a
+    run that kills its worker each time ends with an open breaker."""
     with transaction.atomic():
         state = lock_source(source)
         for run in _dead_runs().filter(source=source):
