@@ -25,9 +25,9 @@ from common.serializers import StrictModelSerializer, StrictSerializer
 
 class BidAmountField(MoneyField):
     """A maximum: more than nothing, in whole cents, and at most what leaves room for a step and for fees. Unlike other
-    amounts a text of zero is malformed (400), since the form can say so."""
+    amounts a text of zero or of ten digits is malformed (400), since the form can say so."""
 
-    positive: ClassVar[str] = r"^(?:[1-9][0-9]{0,9}(?:\.[0-9]{1,2})?|0\.(?:0[1-9]|[1-9][0-9]?))$"
+    positive: ClassVar[str] = r"^(?:[1-9][0-9]{0,8}(?:\.[0-9]{1,2})?|0\.(?:0[1-9]|[1-9][0-9]?))$"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**({"min_value": "0.01", "max_value": MOST_AMOUNT} | kwargs))

@@ -77,6 +77,7 @@ def defaulting(order: Order) -> Action:
 def overdue_order() -> Order:
     order = invoiced_order()
     Order.objects.filter(pk=order.pk).update(status="overdue")
+    Invoice.objects.filter(order=order).update(status="overdue")  # Else the sweep marks it, if it comes to it in time.
     return reread(order)
 
 
